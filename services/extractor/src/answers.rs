@@ -1,0 +1,173 @@
+//! The way back: from the lanes to the stream that asked.
+//!
+//! A stream holds a bounded number of tickets, one for each image that is not answered *and read*. A caller that never
+//! reads therefore stops being read from, and a lane that answers never waits.
+
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::Stream;
+use graft_proto::v1::{DType, ExtractResponse};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tonic::Status;
+
+type Ids = Arc<Mutex<HashSet<String>>>;
+
+/// One message for the caller, and the tickets that it settles.
+#[derive(Debug)]
+struct Answer {
+    message: Result<ExtractResponse, Status>,
+    tickets: Vec<Ticket>,
+}
+
+/// The sending side of one stream's answers.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    sender: mpsc::UnboundedSender<Answer>,
+    tickets: Arc<Semaphore>,
+    open: Ids,
+    /// How the caller wants its embeddings written.
+    dtype: DType,
+}
+
+/// The receiving side: the body of the response.
+#[derive(Debug)]
+pub struct AnswerStream {
+    receiver: mpsc::UnboundedReceiver<Answer>,
+    /// Closed when the caller goes away, so that nobody waits for its tickets.
+    tickets: Arc<Semaphore>,
+}
+
+/// The right to one answer. It is given back when the caller has taken the answer.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The caller's id of the image.
+    pub id: String,
+    answers: Answers,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why there is no ticket.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoTicket {
+    /// An image with this id is not answered yet.
+    InUse(String),
+    /// The caller went away.
+    Gone,
+}
+
+impl Answers {
+    /// The two sides of one stream, with at most `window` images unanswered or unread.
+    pub fn new(window: usize, dtype: DType) -> (Answers, AnswerStream) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let tickets = Arc::new(Semaphore::new(window));
+        let answers = Answers { sender, tickets: tickets.clone(), open: Ids::default(), dtype };
+        (answers, AnswerStream { receiver, tickets })
+    }
+
+    /// Wait for a ticket for the image `id`.
+    pub async fn ticket(&self, id: String) -> Result<Ticket, NoTicket> {
+        let permit = self.tickets.clone().acquire_owned().await.map_err(|_| NoTicket::Gone)?;
+        if !self.open.lock().insert(id.clone()) {
+            return Err(NoTicket::InUse(id));
+        }
+        Ok(Ticket { id, answers: self.clone(), _permit: permit })
+    }
+
+    /// Send a message that settles no ticket. `false` if the caller went away.
+    pub fn send(&self, message: Result<ExtractResponse, Status>) -> bool {
+        self.sender.send(Answer { message, tickets: Vec::new() }).is_ok()
+    }
+
+    /// Send the message that answers `tickets`, which are this stream's. `false` if the caller went away.
+    pub fn settle(&self, message: ExtractResponse, tickets: Vec<Ticket>) -> bool {
+        self.sender.send(Answer { message: Ok(message), tickets }).is_ok()
+    }
+}
+
+impl Ticket {
+    /// The stream that it belongs to.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// How the caller wants its embedding written.
+    pub fn dtype(&self) -> DType {
+        self.answers.dtype
+    }
+
+    /// Whether the caller went away.
+    pub fn abandoned(&self) -> bool {
+        self.answers.sender.is_closed()
+    }
+
+    /// Whether both belong to the same stream.
+    pub fn same_stream(&self, other: &Ticket) -> bool {
+        self.answers.sender.same_channel(&other.answers.sender)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.id.is_empty() {
+            self.answers.open.lock().remove(&self.id);
+        }
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<ExtractResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(context).map(|answer| {
+            answer.map(|answer| {
+                // Dropping the tickets lets the next images of the stream in.
+                drop(answer.tickets);
+                answer.message
+            })
+        })
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        self.tickets.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::StreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_that_does_not_read_gets_no_more_tickets() {
+        let (answers, mut stream) = Answers::new(1, DType::F32);
+        let ticket = answers.ticket("a".into()).await.unwrap();
+        assert!(answers.settle(ExtractResponse::default(), vec![ticket]));
+        let waited = tokio::time::timeout(Duration::from_millis(20), answers.ticket("b".into())).await;
+        assert!(waited.is_err(), "the answer to a was not read yet");
+        assert!(stream.next().await.unwrap().is_ok());
+        assert!(answers.ticket("b".into()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_id_is_free_again_once_it_is_answered() {
+        let (answers, stream) = Answers::new(8, DType::F32);
+        let first = answers.ticket("a".into()).await.unwrap();
+        assert_eq!(answers.ticket("a".into()).await.unwrap_err(), NoTicket::InUse("a".into()));
+        drop(first);
+        let again = answers.ticket("a".into()).await.unwrap();
+        drop(stream);
+        assert!(again.abandoned());
+        assert_eq!(answers.ticket("b".into()).await.unwrap_err(), NoTicket::Gone);
+    }
+}

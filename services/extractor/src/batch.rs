@@ -1,0 +1,94 @@
+//! A batch on its way: decoded and preprocessed image by image, straight into the tensor that will be run.
+//!
+//! One thread owns the batch that it fills, so that no slot needs a lock and no image is copied. Several threads fill
+//! batches at once, while others run theirs.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use graft_chassis::status;
+use metrics::histogram;
+use tonic::Status;
+
+use crate::{
+    answers::Ticket,
+    decode::{Limits, decode},
+    error::decode_status,
+    preprocess::Preprocessor,
+    queue::{Job, Obsolete},
+};
+
+/// The tensor of one thread: `capacity` slots of `[3, height, width]`, RGB, normalised.
+#[derive(Debug)]
+pub struct Batch {
+    pixels: Vec<f32>,
+    slot: usize,
+    /// Who waits for each filled slot, in their order.
+    tickets: Vec<Ticket>,
+}
+
+/// An image that will not be run, and why.
+#[derive(Debug)]
+pub struct Refused {
+    /// Who waits for it.
+    pub ticket: Ticket,
+    /// Why.
+    pub status: Status,
+}
+
+impl Batch {
+    /// A batch of at most `capacity` images of `slot` numbers each.
+    pub fn new(capacity: usize, slot: usize) -> Batch {
+        Batch { pixels: vec![0.0; capacity * slot], slot, tickets: Vec::with_capacity(capacity) }
+    }
+
+    /// How many images it holds.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// The filled part of the tensor: `[len, 3, height, width]`.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels[..self.tickets.len() * self.slot]
+    }
+
+    /// Empty it, giving out who waits for each slot.
+    pub fn take_tickets(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.tickets)
+    }
+
+    /// Decode and preprocess the image of `job` into the next slot. A job whose caller went away leaves no trace.
+    pub fn add(&mut self, job: Job, preprocessor: &mut Preprocessor, limits: &Limits) -> Result<(), Refused> {
+        match job.obsolete(Instant::now()) {
+            None => {}
+            Some(Obsolete::Abandoned) => return Ok(()),
+            Some(Obsolete::Late(by)) => {
+                let status = status::too_late(format!("the deadline passed {by:.1?} before the image's turn came"));
+                return Err(Refused { ticket: job.ticket, status });
+            }
+        }
+        histogram!("graft_extractor_queue_seconds").record(job.pushed.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        let start = self.tickets.len() * self.slot;
+        let slot = &mut self.pixels[start..start + self.slot];
+        // Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
+        let filled = catch_unwind(AssertUnwindSafe(|| {
+            let image = decode(&job.source, limits).map_err(|error| decode_status(&error))?;
+            preprocessor.run(&image, slot).map_err(|error| status::invalid("image", error.to_string()))
+        }))
+        .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
+        histogram!("graft_extractor_preprocess_seconds").record(begun.elapsed().as_secs_f64());
+        match filled {
+            Ok(()) => self.tickets.push(job.ticket),
+            Err(status) => return Err(Refused { ticket: job.ticket, status }),
+        }
+        Ok(())
+    }
+}

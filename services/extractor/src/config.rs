@@ -1,0 +1,88 @@
+//! The extractor's configuration: each flag is `GRAFT_EXTRACTOR_…` in the environment and an entry of the file.
+
+use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism};
+
+use clap::{Parser, value_parser};
+use graft_chassis::config::CommonArgs;
+
+use crate::{backbone::session::Provider, decode::Limits, engine::Layout};
+
+/// Run frozen ImageNet backbones and stream the embeddings of images over gRPC.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "graft-extractor", version)]
+pub struct Config {
+    /// The address to serve gRPC on.
+    #[arg(long, default_value = "127.0.0.1:7401", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// The address to serve /metrics, /livez and /readyz on.
+    #[arg(long, default_value = "127.0.0.1:7411", value_name = "ADDRESS")]
+    pub metrics_listen: SocketAddr,
+
+    /// The ONNX Runtime library. Unless told: ORT_DYLIB_PATH, else libonnxruntime.so beside this program, in ../lib or in
+    /// ../onnxruntime.
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+
+    /// A directory of more backbones, a folder each, with a manifest and a model file.
+    #[arg(long, value_name = "DIR")]
+    pub backbones: Option<PathBuf>,
+
+    /// The backbone of requests that name none. It is loaded before the extractor is ready, others on first use.
+    #[arg(long, default_value = "efficientnet-lite0", value_name = "NAME")]
+    pub default_backbone: String,
+
+    /// What runs the networks. One that is not there is an error, never a silent fall back.
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub provider: Provider,
+
+    /// Images in one run, at the most.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..=1024), value_name = "IMAGES")]
+    pub max_batch: u16,
+
+    /// Cores to use; 0 for all.
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(0..=1024), value_name = "CORES")]
+    pub threads: u16,
+
+    /// Images of one stream that may be unanswered or unread, before no more are read from it.
+    #[arg(long, default_value_t = 128, value_parser = value_parser!(u16).range(1..=8192), value_name = "IMAGES")]
+    pub stream_window: u16,
+
+    /// Streams that may be open at once.
+    #[arg(long, default_value_t = 4096, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
+    pub max_streams: u32,
+
+    /// Mebibytes of images that may wait, for each backbone and class of work.
+    #[arg(long, default_value_t = 128, value_parser = value_parser!(u32).range(16..=65536), value_name = "MIB")]
+    pub queue_mib: u32,
+
+    /// The largest encoded image, in bytes.
+    #[arg(long, default_value_t = 16 << 20, value_parser = value_parser!(u32).range(1..=16 << 20), value_name = "BYTES")]
+    pub max_image_bytes: u32,
+
+    /// The most pixels of an image, known from its header before anything is decoded.
+    #[arg(long, default_value_t = 50_000_000, value_parser = value_parser!(u32).range(1..=268_435_456), value_name = "PIXELS")]
+    pub max_image_pixels: u32,
+
+    /// What all services have.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+impl Config {
+    /// How each engine is laid out.
+    pub fn layout(&self) -> Layout {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Layout {
+            threads: if self.threads == 0 { cores } else { usize::from(self.threads) },
+            max_batch: usize::from(self.max_batch),
+            queue_bytes: self.queue_mib as usize * (1 << 20),
+            limits: Limits {
+                bytes: self.max_image_bytes as usize,
+                pixels: u64::from(self.max_image_pixels),
+                ..Limits::default()
+            },
+            provider: self.provider,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One backbone at work: a few lanes, each a thread with a session and a batch of its own.
+//!
+//! A lane takes waiting images, decodes and preprocesses them into its batch, runs the batch and answers. While one lane
+//! runs, another decodes, so no core waits for another. On a CPU, where a batch is hardly faster than its images one by
+//! one, there is a bulk lane a core with a single-threaded session: nothing is handed over and nothing is waited for.
+//! Interactive work has one lane to itself, whose session uses all the cores for the shortest answer; the operating
+//! system shares the cores between it and the bulk lanes. On a GPU the lanes share one session, and take turns.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use graft_chassis::status;
+use graft_proto::v1::{Backbone, DType, EmbeddingBatch, ExtractFailure, ExtractResponse, extract_response::Message};
+use metrics::{counter, histogram};
+use parking_lot::Mutex;
+
+use crate::{
+    answers::Ticket,
+    backbone::session::{Provider, Runtime, Session, SessionError},
+    batch::{Batch, Refused},
+    decode::Limits,
+    preprocess::{Preprocessing, Preprocessor},
+    queue::{Priority, Queue},
+};
+
+/// How an engine is laid out.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Cores to use: bulk lanes, and threads of the interactive session.
+    pub threads: usize,
+    /// Images in one run, at the most.
+    pub max_batch: usize,
+    /// Bytes of images that may wait, for each class.
+    pub queue_bytes: usize,
+    /// What an image may measure.
+    pub limits: Limits,
+    /// What runs the network.
+    pub provider: Provider,
+}
+
+/// A backbone with its queues and lanes. Dropping it ends the lanes once their queues are empty.
+#[derive(Debug)]
+pub struct Engine {
+    /// What it serves, for its callers.
+    pub description: Backbone,
+    bulk: Arc<Queue>,
+    interactive: Arc<Queue>,
+}
+
+/// The model behind an engine.
+#[derive(Debug)]
+pub struct Model<'a> {
+    /// What it is, for its callers.
+    pub description: Backbone,
+    /// The ONNX file without its classifier.
+    pub bytes: &'a [u8],
+    /// What is done to an image first.
+    pub preprocessing: Preprocessing,
+}
+
+/// One lane's view of its engine.
+struct Lane {
+    name: String,
+    dimension: usize,
+    space: String,
+    queue: Arc<Queue>,
+    lanes: usize,
+    max_batch: usize,
+    limits: Limits,
+    session: Arc<Mutex<Session>>,
+    preprocessor: Preprocessor,
+    batch: Batch,
+    features: Vec<f32>,
+}
+
+impl Engine {
+    /// Open the sessions, run each once (the first run is the slow one) and start the lanes.
+    pub fn start(runtime: &Runtime, model: &Model<'_>, layout: &Layout) -> Result<Engine, SessionError> {
+        let begun = Instant::now();
+        let bulk = Arc::new(Queue::new(Priority::Bulk, layout.queue_bytes));
+        let interactive = Arc::new(Queue::new(Priority::Interactive, layout.queue_bytes));
+        let bulk_sessions = if layout.provider == Provider::Cpu { layout.threads } else { 1 };
+        let bulk_threads = if layout.provider == Provider::Cpu { 1 } else { layout.threads };
+
+        let mut lanes = Vec::new();
+        let open = |threads| Session::open(runtime, model.bytes, threads, layout.provider).map(|s| Arc::new(Mutex::new(s)));
+        let sessions = (0..bulk_sessions).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
+        for index in 0..layout.threads {
+            let session = sessions[index % sessions.len()].clone();
+            lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.threads, session, model, layout));
+        }
+        lanes.push(Lane::new("interactive".into(), &interactive, 1, open(layout.threads)?, model, layout));
+        for lane in &mut lanes {
+            lane.warm_up()?;
+        }
+        for lane in lanes {
+            thread::Builder::new()
+                .name(lane.name.clone())
+                .spawn(move || lane.work())
+                .map_err(|error| SessionError::Thread(error.to_string()))?;
+        }
+        tracing::info!(
+            backbone = model.description.name,
+            space = model.description.space,
+            provider = model.description.provider,
+            seconds = begun.elapsed().as_secs_f64(),
+            "backbone ready"
+        );
+        Ok(Engine { description: model.description.clone(), bulk, interactive })
+    }
+
+    /// Where work of this class waits.
+    pub fn queue(&self, priority: Priority) -> &Arc<Queue> {
+        match priority {
+            Priority::Bulk => &self.bulk,
+            Priority::Interactive => &self.interactive,
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.bulk.close();
+        self.interactive.close();
+    }
+}
+
+impl Lane {
+    fn new(
+        name: String,
+        queue: &Arc<Queue>,
+        lanes: usize,
+        session: Arc<Mutex<Session>>,
+        model: &Model<'_>,
+        layout: &Layout,
+    ) -> Lane {
+        let preprocessor = Preprocessor::new(&model.preprocessing);
+        let batch = Batch::new(layout.max_batch, preprocessor.output_len());
+        Lane {
+            name,
+            dimension: model.description.dimension as usize,
+            space: model.description.space.clone(),
+            queue: queue.clone(),
+            lanes,
+            max_batch: layout.max_batch,
+            limits: layout.limits,
+            session,
+            preprocessor,
+            batch,
+            features: Vec::new(),
+        }
+    }
+
+    fn warm_up(&mut self) -> Result<(), SessionError> {
+        let blank = vec![0.0; self.preprocessor.output_len()];
+        self.session.lock().run(&blank, 1, &mut self.features)
+    }
+
+    fn work(mut self) {
+        while let Some(jobs) = self.queue.take(self.max_batch, self.lanes) {
+            for job in jobs {
+                if let Err(refused) = self.batch.add(job, &mut self.preprocessor, &self.limits) {
+                    refuse(refused);
+                }
+            }
+            if !self.batch.is_empty() {
+                self.run();
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        let images = self.batch.len();
+        let begun = Instant::now();
+        let outcome = self.session.lock().run(self.batch.pixels(), images, &mut self.features);
+        self.record(images, begun.elapsed());
+        let tickets = self.batch.take_tickets();
+        match outcome {
+            Ok(()) => self.answer(tickets),
+            Err(error) => {
+                let status = status::internal(format!("the backbone could not be run: {error}"));
+                for ticket in tickets {
+                    refuse(Refused { ticket, status: status.clone() });
+                }
+            }
+        }
+    }
+
+    fn record(&self, images: usize, took: Duration) {
+        histogram!("graft_extractor_run_seconds").record(took.as_secs_f64());
+        histogram!("graft_extractor_batch_images").record(images as f64);
+    }
+
+    /// Answer each stream that has images in the batch with one message. Images of one stream stand beside each other
+    /// in the queue, so runs of the same stream are what there is to find.
+    fn answer(&self, tickets: Vec<Ticket>) {
+        counter!("graft_extractor_images_total", "outcome" => "embedded").increment(tickets.len() as u64);
+        let mut rows = self.features.chunks_exact(self.dimension.max(1));
+        let mut tickets = tickets.into_iter().peekable();
+        while let Some(first) = tickets.next() {
+            let mut data = Vec::new();
+            let dtype = first.dtype();
+            write(rows.next().unwrap_or_default(), dtype, &mut data);
+            let mut group = vec![first];
+            while let Some(next) = tickets.next_if(|next| next.same_stream(&group[0])) {
+                write(rows.next().unwrap_or_default(), dtype, &mut data);
+                group.push(next);
+            }
+            let batch = EmbeddingBatch {
+                space: self.space.clone(),
+                dtype: dtype as i32,
+                dimension: self.dimension as u32,
+                ids: group.iter().map(|ticket| ticket.id.clone()).collect(),
+                data: Bytes::from(data),
+            };
+            let answers = group[0].answers().clone();
+            answers.settle(ExtractResponse { message: Some(Message::Embeddings(batch)) }, group);
+        }
+    }
+}
+
+/// Write an embedding as the wire has it: packed, little-endian.
+fn write(row: &[f32], dtype: DType, data: &mut Vec<u8>) {
+    match dtype {
+        DType::F16 => data.extend(row.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes())),
+        DType::F32 | DType::Unspecified => data.extend(row.iter().flat_map(|value| value.to_le_bytes())),
+    }
+}
+
+/// Answer for an image that is not embedded.
+pub fn refuse(refused: Refused) {
+    counter!("graft_extractor_images_total", "outcome" => "refused").increment(1);
+    let Refused { ticket, status } = refused;
+    let failure = ExtractFailure { id: ticket.id.clone(), error: Some(status::to_item_error(&status)) };
+    let answers = ticket.answers().clone();
+    answers.settle(ExtractResponse { message: Some(Message::Failure(failure)) }, vec![ticket]);
+}

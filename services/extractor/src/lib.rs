@@ -1,0 +1,29 @@
+//! The extractor: frozen ImageNet backbones, run by ONNX Runtime, stream the embeddings of images over gRPC.
+//!
+//! It has never heard of a label, a dataset or a head, and it trains nothing.
+//!
+//! # Layout
+//! The straight line, left to right:
+//! - [`service`]: gRPC; reads a stream's images into a queue.
+//! - [`queue`]: what waits, in two classes of work, within bounds.
+//! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
+//! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
+//! - [`batch`]: the tensor that a lane fills in place.
+//! - [`engine`]: the lanes of one backbone; [`engines`]: those of all of them.
+//! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue.
+//! - [`answers`]: the way back to the stream that asked.
+//!
+//! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is).
+
+pub mod answers;
+pub mod backbone;
+pub mod batch;
+pub mod config;
+pub mod decode;
+pub mod engine;
+pub mod engines;
+pub mod error;
+pub mod onnxruntime;
+pub mod preprocess;
+pub mod queue;
+pub mod service;

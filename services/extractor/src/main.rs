@@ -1,0 +1,70 @@
+//! `graft-extractor`: reads its configuration, builds the parts, serves until it is told to stop, drains.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use graft_chassis::{
+    admin::{self, Ready},
+    config::{self, EXIT_BAD_CONFIG},
+    serve::{self, MESSAGE_BYTES},
+    telemetry,
+};
+use graft_extractor::{
+    backbone::{catalogue::Catalogue, session::Runtime},
+    config::Config,
+    engines::Engines,
+    onnxruntime,
+    service::Extractor,
+};
+use graft_proto::v1::extractor_service_server::ExtractorServiceServer;
+use tonic::service::Routes;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config: Config = match config::load("GRAFT_EXTRACTOR") {
+        Ok(config) => config,
+        Err(error) => return error.report(),
+    };
+    let engines = match build(&config) {
+        Ok(engines) => engines,
+        Err(error) => return fail(&error, EXIT_BAD_CONFIG),
+    };
+    match run(config, engines).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Everything that only the configuration decides.
+fn build(config: &Config) -> Result<Engines> {
+    telemetry::log(config.common.log_format, &config.common.log_level).context("log-level")?;
+    let library = onnxruntime::locate(config.onnxruntime.as_deref())?;
+    let runtime = Runtime::load(&library)?;
+    runtime.require(config.provider).context("provider")?;
+    tracing::info!(library = %library.display(), version = runtime.version(), "ONNX Runtime loaded");
+    let catalogue = Catalogue::load(config.backbones.as_deref(), &config.default_backbone, config.provider)?;
+    Ok(Engines::new(catalogue, runtime, config.layout()))
+}
+
+async fn run(config: Config, engines: Engines) -> Result<()> {
+    let stop = serve::stop_signal()?;
+    let metrics = telemetry::record()?;
+    let ready = Ready::default();
+    let listener = serve::bind("listen", config.listen).await?;
+    admin::spawn(config.metrics_listen, metrics, ready.clone()).await?;
+
+    let engines = Arc::new(engines);
+    engines.start_default().await.map_err(|status| anyhow::anyhow!(status.message().to_owned()))?;
+    let extractor = Extractor::new(engines, config.max_streams as usize, usize::from(config.stream_window));
+    let service = ExtractorServiceServer::new(extractor)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let grace = Duration::from_secs(config.common.drain_seconds);
+    serve::serve(listener, Routes::new(service), ready, stop, grace).await?;
+    Ok(())
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}
