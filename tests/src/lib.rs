@@ -1,1 +1,17 @@
-//! Under construction.
+//! End-to-end tests and benchmarks: real services in real processes, spoken to from outside.
+//!
+//! Nothing here is linked into a service, and no service is linked into a test. (The benchmarks link the extractor's
+//! library, to measure what its parts do without a wire between them.)
+//!
+//! # Layout
+//! - [`services`]: start, watch, kill and restart the binaries.
+//! - [`calls`]: the few calls that most tests make.
+//! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot.
+//! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
+//! - `tests/`: the tests, a file for each promise.
+
+pub mod bench;
+pub mod calls;
+pub mod fashion;
+pub mod pictures;
+pub mod services;

@@ -1,0 +1,71 @@
+//! The benchmarks behind `make bench`. Each prints ratios measured in one run: these hold on a noisy machine, where
+//! absolute times mean little.
+//!
+//! # Layout
+//! - [`extract_rows`]: rows through `Extract` against the same work without a wire.
+//! - [`ceiling`]: that work: a plain loop over decode, preprocessing and session with all cores busy.
+
+use std::{fmt, pin::Pin};
+
+use anyhow::Result;
+
+pub mod ceiling;
+pub mod extract_rows;
+
+/// A benchmark by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Bench {
+    /// What it is called.
+    pub name: &'static str,
+    /// Runs it.
+    pub run: fn() -> Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>,
+}
+
+/// All benchmarks.
+pub const ALL: &[Bench] = &[Bench { name: "extract-rows", run: || Box::pin(extract_rows::run()) }];
+
+/// One figure, and what it should be.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// The benchmark's name, or a part of it.
+    pub name: &'static str,
+    /// What it measures: `ratio`, or a unit.
+    pub unit: &'static str,
+    /// The figure.
+    pub value: f64,
+    /// What it should be.
+    pub target: Target,
+    /// What else a reader wants to know.
+    pub note: String,
+}
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// This or more.
+    AtLeast(f64),
+    /// This or less.
+    AtMost(f64),
+}
+
+impl Figure {
+    /// Whether the figure is what it should be.
+    pub fn met(&self) -> bool {
+        match self.target {
+            Target::AtLeast(least) => self.value >= least,
+            Target::AtMost(most) => self.value <= most,
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figure { name, unit, value, target, note } = self;
+        let target = match target {
+            Target::AtLeast(least) => format!(">={least}"),
+            Target::AtMost(most) => format!("<={most}"),
+        };
+        let verdict = if self.met() { "PASS" } else { "FAIL" };
+        write!(f, "{name} {unit}={value:.3} target{target} {verdict} ({note})")
+    }
+}

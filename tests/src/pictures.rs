@@ -1,0 +1,53 @@
+//! Images good and bad, made on the spot.
+
+use std::io::Cursor;
+
+use anyhow::Result;
+use bytes::Bytes;
+use graft_proto::v1::{Image, image};
+use image::{DynamicImage, ImageFormat, RgbImage};
+
+use crate::services::root;
+
+/// An encoded image of the wire, whatever the bytes are.
+pub fn encoded(bytes: impl Into<Bytes>) -> Image {
+    Image { source: Some(image::Source::Encoded(bytes.into())) }
+}
+
+/// A photo of the reference, as its file has it.
+pub fn photo(name: &str) -> Result<Bytes> {
+    Ok(std::fs::read(root().join("tests/data/reference/images").join(name))?.into())
+}
+
+/// A picture of `width` × `height` whose colours depend on `seed`: stripes whose period and phase differ.
+pub fn stripes(width: u32, height: u32, seed: u32, format: ImageFormat) -> Result<Bytes> {
+    let period = 3 + seed % 17;
+    let picture = RgbImage::from_fn(width, height, |x, y| {
+        let on = (x + y * (seed % 5) + seed) / period % 2;
+        image::Rgb([(on * 200) as u8, (seed * 37 % 256) as u8, ((x * 255) / width.max(1)) as u8])
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(picture).write_to(&mut bytes, format)?;
+    Ok(bytes.into_inner().into())
+}
+
+/// A PNG that says that it has `width` × `height` pixels, and holds none of them: what a decompression bomb looks like
+/// to those who read headers first.
+pub fn png_of_size(width: u32, height: u32) -> Bytes {
+    let mut header = Vec::from(*b"IHDR");
+    header.extend(width.to_be_bytes());
+    header.extend(height.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut png = Vec::from(*b"\x89PNG\r\n\x1a\n");
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    png.extend(13u32.to_be_bytes());
+    png.extend(&header);
+    png.extend(crc.sum().to_be_bytes());
+    let mut crc = flate2::Crc::new();
+    crc.update(b"IEND");
+    png.extend(0u32.to_be_bytes());
+    png.extend(b"IEND");
+    png.extend(crc.sum().to_be_bytes());
+    png.into()
+}

@@ -1,0 +1,239 @@
+//! Start, watch, kill and restart the real binaries.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use graft_proto::v1::{
+    classifier_service_client::ClassifierServiceClient, dataset_service_client::DatasetServiceClient,
+    extractor_service_client::ExtractorServiceClient, head_service_client::HeadServiceClient,
+    training_service_client::TrainingServiceClient,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::transport::{Channel, Endpoint};
+
+/// A service that is not ready by then is taken to have failed.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Messages of more than the services take, so that it is they that refuse.
+const MESSAGE_BYTES: usize = 64 << 20;
+
+/// A running `graft-extractor` or `graft-trainer`. Dropping it kills it.
+#[derive(Debug)]
+pub struct Service {
+    name: &'static str,
+    flags: Vec<String>,
+    port: u16,
+    metrics_port: u16,
+    child: Child,
+    folder: TempDir,
+}
+
+/// The folder of the built binaries: two above that of the test that is running, or one above that of the benchmark.
+pub fn binaries() -> PathBuf {
+    let program = std::env::current_exe().expect("this program has a path");
+    let folder = program.parent().expect("a program is in a folder");
+    if folder.ends_with("deps") { folder.parent().expect("deps is in a folder").to_owned() } else { folder.to_owned() }
+}
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in the repository")
+}
+
+/// The ONNX Runtime that the set-up installed, unless the environment names one.
+pub fn onnxruntime() -> PathBuf {
+    std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| root().join("target/onnxruntime/libonnxruntime.so"), PathBuf::from)
+}
+
+/// A port that nobody listens on at the moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+/// A command for one of the binaries, with no environment that could configure it by accident.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(binaries().join(name));
+    command.env("ORT_DYLIB_PATH", onnxruntime()).stdin(Stdio::null());
+    command
+}
+
+impl Service {
+    /// Start an extractor with extra flags, and wait until it is ready.
+    pub async fn extractor(flags: &[&str]) -> Result<Service> {
+        Service::start("graft-extractor", free_port(), flags.iter().map(|f| (*f).to_owned()).collect()).await
+    }
+
+    /// Start a trainer on `data`, with `extractor`'s address, and wait until it is ready.
+    pub async fn trainer(extractor: &str, data: &Path, flags: &[&str]) -> Result<Service> {
+        let mut all = vec!["--extractor".to_owned(), extractor.to_owned()];
+        all.extend(["--data-dir".to_owned(), data.display().to_string()]);
+        all.extend(flags.iter().map(|f| (*f).to_owned()));
+        Service::start("graft-trainer", free_port(), all).await
+    }
+
+    async fn start(name: &'static str, port: u16, flags: Vec<String>) -> Result<Service> {
+        let folder = TempDir::new()?;
+        let metrics_port = free_port();
+        let child = spawn(name, port, metrics_port, &flags, folder.path())?;
+        let mut service = Service { name, flags, port, metrics_port, child, folder };
+        service.wait_ready().await?;
+        Ok(service)
+    }
+
+    /// Kill it as the kernel would (SIGKILL), and wait until it is gone.
+    pub fn kill(&mut self) {
+        // It may be gone already: then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Start it again on the same port with the same flags, and wait until it is ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill();
+        self.child = spawn(self.name, self.port, self.metrics_port, &self.flags, self.folder.path())?;
+        self.wait_ready().await
+    }
+
+    /// Ask it to stop (SIGTERM), and wait for its exit.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        anyhow::ensure!(told.success(), "kill -TERM failed");
+        let begun = Instant::now();
+        while begun.elapsed() < READY_WITHIN {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("{} did not stop", self.name)
+    }
+
+    async fn wait_ready(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < READY_WITHIN {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}: {}", self.name, self.log());
+            }
+            if let Ok(channel) = self.endpoint()?.connect().await {
+                let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+                let request = tonic_health::pb::HealthCheckRequest::default();
+                if health.check(request).await.is_ok_and(|answer| answer.get_ref().status == 1) {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("{} is not ready: {}", self.name, self.log())
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its address for other programs.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port of its gRPC server.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn endpoint(&self) -> Result<Endpoint> {
+        Ok(Endpoint::from_shared(self.url())?.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true))
+    }
+
+    /// A new connection to it.
+    pub async fn channel(&self) -> Result<Channel> {
+        self.endpoint()?.connect().await.with_context(|| format!("connecting to {}", self.name))
+    }
+
+    /// `GET path` of its admin port: the status line and the body.
+    pub async fn http(&self, path: &str) -> Result<String> {
+        let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", self.metrics_port)).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    /// The sum of all samples of a metric whose labels contain `labels`; 0 if there is none.
+    pub async fn metric(&self, name: &str, labels: &str) -> Result<f64> {
+        let text = self.http("/metrics").await?;
+        let samples = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(labels)
+        });
+        Ok(samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(name: &str, port: u16, metrics_port: u16, flags: &[String], folder: &Path) -> Result<Child> {
+    let log = File::options().create(true).append(true).open(folder.join("log"))?;
+    command(name)
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", &format!("127.0.0.1:{metrics_port}")])
+        .args(flags)
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("starting {}; build it first", binaries().join(name).display()))
+}
+
+/// Both services on this machine, and a folder for their data.
+#[derive(Debug)]
+pub struct Pair {
+    /// The extractor.
+    pub extractor: Service,
+    /// The trainer.
+    pub trainer: Service,
+    /// The trainer's data directory.
+    pub data: TempDir,
+}
+
+impl Pair {
+    /// Start both with no data.
+    pub async fn start() -> Result<Pair> {
+        let data = TempDir::new()?;
+        let extractor = Service::extractor(&[]).await?;
+        let trainer = Service::trainer(&extractor.url(), data.path(), &[]).await?;
+        Ok(Pair { extractor, trainer, data })
+    }
+}
+
+macro_rules! client {
+    ($name:ident, $type:ident) => {
+        #[doc = concat!("A `", stringify!($type), "` of this service, on a connection of its own.")]
+        pub async fn $name(&self) -> Result<$type<Channel>> {
+            let client = $type::new(self.channel().await?);
+            Ok(client.max_decoding_message_size(MESSAGE_BYTES).max_encoding_message_size(MESSAGE_BYTES))
+        }
+    };
+}
+
+impl Service {
+    client!(extractor_client, ExtractorServiceClient);
+    client!(dataset_client, DatasetServiceClient);
+    client!(training_client, TrainingServiceClient);
+    client!(head_client, HeadServiceClient);
+    client!(classifier_client, ClassifierServiceClient);
+}
