@@ -48,7 +48,8 @@ pub fn root() -> &'static Path {
 
 /// The ONNX Runtime that the set-up installed, unless the environment names one.
 pub fn onnxruntime() -> PathBuf {
-    std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| root().join("target/onnxruntime/libonnxruntime.so"), PathBuf::from)
+    std::env::var_os("ORT_DYLIB_PATH")
+        .map_or_else(|| root().join("target/onnxruntime/libonnxruntime.so"), PathBuf::from)
 }
 
 /// A port that nobody listens on at the moment.

@@ -37,7 +37,8 @@ async fn names_are_checked() -> Result<()> {
         let mut heads = pair.trainer.head_client().await?;
         refused(heads.get_head(GetHeadRequest { name: name.into() }).await, code, &[name])?;
         refused(import(&pair.trainer, name, vec![]).await, code, &[name])?;
-        let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(fashion::pixels(1, 1, 1, vec![0]))) });
+        let input =
+            Some(ClassifyInput { input: Some(classify_input::Input::Image(fashion::pixels(1, 1, 1, vec![0]))) });
         let request = ClassifyRequest { head: name.into(), input, top_k: 1 };
         refused(pair.trainer.classifier_client().await?.classify(request).await, code, &[name])?;
     }
@@ -111,8 +112,7 @@ async fn what_cannot_be_trained_on_says_what_is_missing() -> Result<()> {
     let pair = Pair::start().await?;
     let mut client = pair.trainer.training_client().await?;
     let mut create = async |dataset: &str, options: TrainingOptions| {
-        let request =
-            CreateTrainingRunRequest { dataset: dataset.into(), head: String::new(), options: Some(options) };
+        let request = CreateTrainingRunRequest { dataset: dataset.into(), head: String::new(), options: Some(options) };
         client.create_training_run(request).await
     };
     let plain = TrainingOptions::default;

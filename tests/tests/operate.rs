@@ -10,15 +10,16 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use graft_proto::v1::ExtractOptions;
 use graft_tests::{
+    calls,
     calls::{create_dataset, extract, import, mentions, refused},
-    fashion, calls,
+    fashion,
     services::{Pair, Service, command, free_port},
 };
 use tempfile::TempDir;
 use tonic::Code;
 use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, server_reflection_client::ServerReflectionClient, server_reflection_request::MessageRequest,
-    server_reflection_response::MessageResponse,
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
 #[tokio::test]
@@ -212,7 +213,8 @@ fn a_data_directory_that_may_not_be_written_is_named() -> Result<()> {
     // The binaries may be where only root can go, so nobody gets a copy.
     let copy = folder.path().join("graft-trainer");
     fs::copy(graft_tests::services::binaries().join("graft-trainer"), &copy)?;
-    let flags = format!("--data-dir {path} --listen 127.0.0.1:{} --metrics-listen 127.0.0.1:{}", free_port(), free_port());
+    let flags =
+        format!("--data-dir {path} --listen 127.0.0.1:{} --metrics-listen 127.0.0.1:{}", free_port(), free_port());
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(&copy)
@@ -228,5 +230,6 @@ fn a_data_directory_that_may_not_be_written_is_named() -> Result<()> {
 async fn two_trainers_cannot_share_a_data_directory() -> Result<()> {
     let pair = Pair::start().await?;
     let data = pair.data.path().to_str().context("a path")?.to_owned();
-    tokio::task::spawn_blocking(move || fails("graft-trainer", &["--data-dir", &data], 64, &["data-dir", &data])).await?
+    tokio::task::spawn_blocking(move || fails("graft-trainer", &["--data-dir", &data], 64, &["data-dir", &data]))
+        .await?
 }

@@ -135,8 +135,7 @@ fn config_file(arguments: &[OsString], prefix: &str) -> Option<PathBuf> {
 }
 
 fn with_file(mut command: Command, path: PathBuf) -> Result<Command, ConfigError> {
-    let text =
-        fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let table: toml::Table = text.parse().map_err(|source| ConfigError::NotToml { path: path.clone(), source })?;
     let accepted: Vec<String> = command
         .get_arguments()

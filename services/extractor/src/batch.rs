@@ -81,7 +81,8 @@ impl Batch {
         // Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
         let filled = catch_unwind(AssertUnwindSafe(|| {
             let image = decode(&job.source, limits).map_err(|error| decode_status(&error))?;
-            preprocessor.run(&image, slot).map_err(|error| status::invalid("image", error.to_string()))
+            preprocessor.run(&image, slot);
+            Ok(())
         }))
         .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
         histogram!("graft_extractor_preprocess_seconds").record(begun.elapsed().as_secs_f64());

@@ -20,10 +20,13 @@ use parking_lot::Mutex;
 
 use crate::{
     answers::Ticket,
-    backbone::session::{Provider, Runtime, Session, SessionError},
+    backbone::{
+        catalogue::Entry,
+        session::{Provider, Runtime, Session, SessionError},
+    },
     batch::{Batch, Refused},
     decode::Limits,
-    preprocess::{Preprocessing, Preprocessor},
+    preprocess::Preprocessor,
     queue::{Priority, Queue},
 };
 
@@ -51,17 +54,6 @@ pub struct Engine {
     interactive: Arc<Queue>,
 }
 
-/// The model behind an engine.
-#[derive(Debug)]
-pub struct Model<'a> {
-    /// What it is, for its callers.
-    pub description: Backbone,
-    /// The ONNX file without its classifier.
-    pub bytes: &'a [u8],
-    /// What is done to an image first.
-    pub preprocessing: Preprocessing,
-}
-
 /// One lane's view of its engine.
 struct Lane {
     name: String,
@@ -79,7 +71,7 @@ struct Lane {
 
 impl Engine {
     /// Open the sessions, run each once (the first run is the slow one) and start the lanes.
-    pub fn start(runtime: &Runtime, model: &Model<'_>, layout: &Layout) -> Result<Engine, SessionError> {
+    pub fn start(runtime: &Runtime, entry: &Entry, layout: &Layout) -> Result<Engine, SessionError> {
         let begun = Instant::now();
         let bulk = Arc::new(Queue::new(Priority::Bulk, layout.queue_bytes));
         let interactive = Arc::new(Queue::new(Priority::Interactive, layout.queue_bytes));
@@ -87,13 +79,15 @@ impl Engine {
         let bulk_threads = if layout.provider == Provider::Cpu { 1 } else { layout.threads };
 
         let mut lanes = Vec::new();
-        let open = |threads| Session::open(runtime, model.bytes, threads, layout.provider).map(|s| Arc::new(Mutex::new(s)));
+        let open = |threads| {
+            Session::open(runtime, &entry.network(), threads, layout.provider).map(|s| Arc::new(Mutex::new(s)))
+        };
         let sessions = (0..bulk_sessions).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
         for index in 0..layout.threads {
             let session = sessions[index % sessions.len()].clone();
-            lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.threads, session, model, layout));
+            lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.threads, session, entry, layout));
         }
-        lanes.push(Lane::new("interactive".into(), &interactive, 1, open(layout.threads)?, model, layout));
+        lanes.push(Lane::new("interactive".into(), &interactive, 1, open(layout.threads)?, entry, layout));
         for lane in &mut lanes {
             lane.warm_up()?;
         }
@@ -104,13 +98,13 @@ impl Engine {
                 .map_err(|error| SessionError::Thread(error.to_string()))?;
         }
         tracing::info!(
-            backbone = model.description.name,
-            space = model.description.space,
-            provider = model.description.provider,
+            backbone = entry.description.name,
+            space = entry.description.space,
+            provider = entry.description.provider,
             seconds = begun.elapsed().as_secs_f64(),
             "backbone ready"
         );
-        Ok(Engine { description: model.description.clone(), bulk, interactive })
+        Ok(Engine { description: entry.description.clone(), bulk, interactive })
     }
 
     /// Where work of this class waits.
@@ -135,15 +129,15 @@ impl Lane {
         queue: &Arc<Queue>,
         lanes: usize,
         session: Arc<Mutex<Session>>,
-        model: &Model<'_>,
+        entry: &Entry,
         layout: &Layout,
     ) -> Lane {
-        let preprocessor = Preprocessor::new(&model.preprocessing);
+        let preprocessor = Preprocessor::new(&entry.preprocessing);
         let batch = Batch::new(layout.max_batch, preprocessor.output_len());
         Lane {
             name,
-            dimension: model.description.dimension as usize,
-            space: model.description.space.clone(),
+            dimension: entry.description.dimension as usize,
+            space: entry.description.space.clone(),
             queue: queue.clone(),
             lanes,
             max_batch: layout.max_batch,

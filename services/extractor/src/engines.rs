@@ -12,7 +12,7 @@ use crate::{
         catalogue::Catalogue,
         session::{Runtime, SessionError},
     },
-    engine::{Engine, Layout, Model},
+    engine::{Engine, Layout},
     error::unknown_backbone,
 };
 
@@ -46,9 +46,10 @@ impl Engines {
     pub async fn engine(&self, name: &str) -> Result<Arc<Engine>, Status> {
         let name = self.describe(name)?.name;
         let cell = self.started.get(&name).ok_or_else(|| self.unknown(&name))?;
-        let engine = cell.get_or_try_init(|| self.start(name)).await.map_err(|error| {
-            status::internal(format!("the backbone could not be started: {error}"))
-        })?;
+        let engine = cell
+            .get_or_try_init(|| self.start(name))
+            .await
+            .map_err(|error| status::internal(format!("the backbone could not be started: {error}")))?;
         Ok(engine.clone())
     }
 
@@ -61,12 +62,7 @@ impl Engines {
         let (catalogue, runtime, layout) = (self.catalogue.clone(), self.runtime.clone(), self.layout.clone());
         let started = spawn_blocking(move || {
             let entry = catalogue.get(&name).ok_or_else(|| SessionError::Thread(format!("{name} is gone")))?;
-            let model = Model {
-                description: entry.description.clone(),
-                bytes: &entry.model,
-                preprocessing: entry.preprocessing.clone(),
-            };
-            Engine::start(&runtime, &model, &layout)
+            Engine::start(&runtime, entry, &layout)
         });
         started.await.map_err(|error| SessionError::Thread(error.to_string()))?.map(Arc::new)
     }

@@ -8,6 +8,7 @@
 //! - [`queue`]: what waits, in two classes of work, within bounds.
 //! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
+//! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
 //! - [`engine`]: the lanes of one backbone; [`engines`]: those of all of them.
 //! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue.
@@ -26,4 +27,5 @@ pub mod error;
 pub mod onnxruntime;
 pub mod preprocess;
 pub mod queue;
+pub mod resize;
 pub mod service;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use graft_chassis::{deadline, status};
 use graft_proto::v1::{
-    DType, ExtractItem, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse, Image,
-    ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
+    DType, ExtractItem, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
+    Image, ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
     extractor_service_server::ExtractorService, image,
 };
 use tokio::sync::Semaphore;
@@ -95,7 +95,10 @@ async fn first_options(requests: &mut Streaming<ExtractRequest>) -> Result<Extra
 
 fn dtype(options: &ExtractOptions) -> Result<DType, Status> {
     DType::try_from(options.dtype).map_err(|_| {
-        status::invalid("options.dtype", format!("{} is unknown; D_TYPE_F32 and D_TYPE_F16 are accepted", options.dtype))
+        status::invalid(
+            "options.dtype",
+            format!("{} is unknown; D_TYPE_F32 and D_TYPE_F16 are accepted", options.dtype),
+        )
     })
 }
 

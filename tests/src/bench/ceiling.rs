@@ -38,7 +38,7 @@ impl Ceiling {
         let catalogue = Catalogue::load(None, "efficientnet-lite0", Provider::Cpu)?;
         let backbone = catalogue.get("").context("a default backbone")?;
         let cores = thread::available_parallelism()?.get();
-        let open = |_| Session::open(&runtime, &backbone.model, 1, Provider::Cpu).map(Mutex::new);
+        let open = |_| Session::open(&runtime, &backbone.network(), 1, Provider::Cpu).map(Mutex::new);
         let sessions = (0..cores).map(open).collect::<Result<_, _>>()?;
         Ok(Ceiling { sessions, preprocessing: backbone.preprocessing.clone(), _runtime: runtime })
     }
@@ -51,7 +51,9 @@ impl Ceiling {
         thread::scope(|scope| {
             let threads: Vec<_> =
                 self.sessions.iter().map(|session| scope.spawn(|| self.work(session, &batches, &next))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke down"))?)
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke down"))?)
         })?;
         Ok(begun.elapsed())
     }
@@ -65,7 +67,7 @@ impl Ceiling {
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             for (source, slot) in batch.iter().zip(pixels.chunks_exact_mut(slot)) {
                 let image = decode(source, &Limits::default())?;
-                preprocessor.run(&image, slot)?;
+                preprocessor.run(&image, slot);
             }
             session.run(&pixels[..batch.len() * slot], batch.len(), &mut features)?;
         }

@@ -1,0 +1,95 @@
+//! The small TOML file beside a model that says how to use it.
+
+use serde::Deserialize;
+
+use crate::preprocess::Preprocessing;
+
+/// How to use a model. Unknown keys are refused, so that a misspelt one is noticed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The backbone's name: 1 to 63 characters of a-z, 0-9, `-`, `_` and `.`, the first a letter or a digit.
+    pub name: String,
+    /// The model's file, in the manifest's folder.
+    pub model: String,
+    /// Where the weights come from, and their licence.
+    pub provenance: String,
+    /// What is done to an image first.
+    pub preprocessing: Preprocessing,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML, or a key that is missing, unknown or of the wrong type.
+    #[error("{0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A value that cannot be.
+    #[error("{key}: {found}; {accepted}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// What is accepted.
+        accepted: &'static str,
+    },
+}
+
+impl Manifest {
+    /// Read a manifest and check its values.
+    pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
+        let manifest: Manifest = toml::from_str(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let require = |fine: bool, key, found: &dyn std::fmt::Debug, accepted| {
+            if fine { Ok(()) } else { Err(ManifestError::Value { key, found: format!("{found:?}"), accepted }) }
+        };
+        let Preprocessing { resize, crop, mean, std, .. } = &self.preprocessing;
+        require(
+            is_name(&self.name),
+            "name",
+            &self.name,
+            "1 to 63 characters of a-z, 0-9, -, _ and . are accepted, the first a letter or a digit",
+        )?;
+        let inside = !self.model.is_empty() && !self.model.contains(['/', '\\', '\0']) && !self.model.starts_with('.');
+        require(inside, "model", &self.model, "the name of a file in the manifest's folder is expected")?;
+        require((1..=4096).contains(resize), "preprocessing.resize", resize, "1 to 4096 pixels are accepted")?;
+        require((1..=*resize).contains(crop), "preprocessing.crop", crop, "1 pixel to `resize` is accepted")?;
+        require(mean.iter().all(|m| m.is_finite()), "preprocessing.mean", mean, "finite numbers are accepted")?;
+        let divisible = std.iter().all(|s| s.is_finite() && *s > 0.0);
+        require(divisible, "preprocessing.std", std, "finite numbers above 0 are accepted")
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 63 && name.starts_with(fine) && name.chars().all(|c| fine(c) || matches!(c, '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../backbones/efficientnet-lite0/efficientnet-lite0.toml");
+
+    fn refused(from: &str, to: &str) -> String {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD);
+        Manifest::parse(&text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_bad_manifest_names_the_key() {
+        assert_eq!(Manifest::parse(GOOD).unwrap().name, "efficientnet-lite0");
+        assert!(refused("\"bicubic\"", "\"quadratic\"").contains("quadratic"));
+        assert!(refused("crop = 224", "crops = 224").contains("crops"));
+        assert!(refused("crop = 224", "crop = 300").contains("preprocessing.crop"));
+        assert!(refused("resize = 256", "resize = 0").contains("preprocessing.resize"));
+        assert!(refused("\"model.onnx\"", "\"../model.onnx\"").contains("model"));
+        assert!(refused("\"efficientnet-lite0\"", "\"Efficient/Net\"").contains("name"));
+    }
+}

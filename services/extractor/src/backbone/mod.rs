@@ -1,0 +1,21 @@
+//! Backbones: pre-trained classification networks without their classifiers.
+//!
+//! # Layout
+//! - [`onnx`]: the schema of ONNX files.
+//! - [`detach`]: finds the classifier in a graph and takes it off.
+//! - [`manifest`]: the small file beside a model that says how to use it.
+//! - [`space`]: the id of an embedding space.
+//! - [`catalogue`]: the backbones that are built in, and those of a directory.
+//! - [`session`]: ONNX Runtime, and a network loaded into it.
+
+pub mod catalogue;
+pub mod detach;
+pub mod manifest;
+pub mod session;
+pub mod space;
+
+/// The messages of `onnx/onnx.proto`.
+#[allow(missing_docs, clippy::all)]
+pub mod onnx {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}

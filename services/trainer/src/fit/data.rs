@@ -1,0 +1,172 @@
+//! The rows to fit on, checked once.
+
+use candle_core::{Device, Tensor};
+
+use super::standardise::Scaling;
+use super::{FitError, HeadShape};
+
+/// The most parameters of a head. L-BFGS keeps some 26 f64 vectors of this length: 0.9 GB at the bound, which is
+/// 3,200 classes of 1280 numbers.
+pub const MAX_PARAMETERS: usize = 1 << 22;
+
+/// Embeddings and their classes, the train rows first and the validation rows after them. It owns the one copy of the
+/// embeddings, which the fit standardises in place.
+#[derive(Debug)]
+pub struct TrainingData {
+    /// `[rows, shape.dim]`, row-major.
+    embeddings: Vec<f32>,
+    /// The class of each row.
+    labels: Vec<u32>,
+    /// Rows to fit on; those behind them are for validation.
+    train: usize,
+    shape: HeadShape,
+}
+
+impl TrainingData {
+    /// Takes `embeddings`, `[rows, dim]` row-major, and the class of each row, below `classes`. The first `train` rows are
+    /// fitted on; the L2 is chosen on the rest.
+    ///
+    /// # Errors
+    /// Lengths that do not fit together, a class out of range, or more parameters than [`MAX_PARAMETERS`].
+    pub fn new(
+        embeddings: Vec<f32>,
+        dim: usize,
+        labels: Vec<u32>,
+        classes: usize,
+        train: usize,
+    ) -> Result<Self, FitError> {
+        let rows = labels.len();
+        if dim == 0 || rows.checked_mul(dim) != Some(embeddings.len()) {
+            return Err(FitError::Shape { numbers: embeddings.len(), labels: rows, dim });
+        }
+        if (dim + 1).checked_mul(classes).is_none_or(|parameters| parameters > MAX_PARAMETERS) {
+            return Err(FitError::TooLarge { dim, classes });
+        }
+        if let Some((row, &class)) = labels.iter().enumerate().find(|(_, class)| **class as usize >= classes) {
+            return Err(FitError::UnknownClass { row, class, classes });
+        }
+        if train == 0 || train > rows {
+            return Err(FitError::TrainRows { train, rows });
+        }
+        Ok(Self { embeddings, labels, train, shape: HeadShape { dim, classes } })
+    }
+
+    /// The shape of the head that it fits.
+    pub fn shape(&self) -> HeadShape {
+        self.shape
+    }
+
+    /// Two classes at least, each with two examples at least.
+    pub(super) fn check_classes(&self) -> Result<(), FitError> {
+        if self.shape.classes < 2 {
+            return Err(FitError::TooFewClasses { classes: self.shape.classes });
+        }
+        let counts = count_classes(&self.labels, self.shape.classes);
+        match counts.iter().enumerate().find(|(_, examples)| **examples < 2) {
+            Some((class, &examples)) => Err(FitError::TooFewExamples { class, examples }),
+            None => Ok(()),
+        }
+    }
+
+    /// Scales every row by the mean and deviation of the train rows, so that nothing of the validation rows is known
+    /// while the L2 is chosen. The last fit keeps the scaling, so that the L2 keeps its meaning.
+    pub(super) fn standardise(mut self) -> Result<(Problem, Scaling), FitError> {
+        let dim = self.shape.dim;
+        let scaling = Scaling::measure(&self.embeddings, dim, self.train)?;
+        scaling.apply(&mut self.embeddings);
+        let features = Tensor::from_vec(self.embeddings, (self.labels.len(), dim), &Device::Cpu)?;
+        Ok((Problem { features, labels: self.labels, train: self.train, shape: self.shape }, scaling))
+    }
+}
+
+/// Standardised features and their classes, train rows first.
+#[derive(Debug)]
+pub struct Problem {
+    features: Tensor,
+    labels: Vec<u32>,
+    train: usize,
+    shape: HeadShape,
+}
+
+/// Some of the rows of a [`Problem`]; a view that copies no feature.
+#[derive(Clone, Debug)]
+pub struct Rows<'a> {
+    /// `[rows, shape.dim]`, standardised.
+    pub features: Tensor,
+    /// The class of each row.
+    pub labels: &'a [u32],
+    /// The shape of the head that they fit.
+    pub shape: HeadShape,
+}
+
+impl Problem {
+    /// The train rows.
+    pub fn train(&self) -> Result<Rows<'_>, FitError> {
+        self.rows(0, self.train)
+    }
+
+    /// The validation rows; there may be none.
+    pub fn validation(&self) -> Result<Option<Rows<'_>>, FitError> {
+        let count = self.labels.len() - self.train;
+        if count == 0 { Ok(None) } else { self.rows(self.train, count).map(Some) }
+    }
+
+    /// Train and validation rows together.
+    pub fn everything(&self) -> Rows<'_> {
+        Rows { features: self.features.clone(), labels: &self.labels, shape: self.shape }
+    }
+
+    /// Where a fit starts that has nothing better: no weights, and the biases of the class frequencies (each class given
+    /// half an example more, so that one that is missing from the train rows has a bias).
+    pub fn start(&self) -> Vec<f64> {
+        let counts = count_classes(&self.labels[..self.train], self.shape.classes);
+        let total = self.train as f64 + 0.5 * self.shape.classes as f64;
+        let mut parameters = vec![0.0; self.shape.weights()];
+        parameters.extend(counts.iter().map(|count| ((*count as f64 + 0.5) / total).ln()));
+        parameters
+    }
+
+    fn rows(&self, start: usize, count: usize) -> Result<Rows<'_>, FitError> {
+        let features = self.features.narrow(0, start, count)?;
+        Ok(Rows { features, labels: &self.labels[start..start + count], shape: self.shape })
+    }
+}
+
+/// Rows of each class.
+fn count_classes(labels: &[u32], classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    for &class in labels {
+        counts[class as usize] += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let new = |numbers: usize, dim, labels: &[u32], classes, train| {
+            TrainingData::new(vec![0.0; numbers], dim, labels.to_vec(), classes, train)
+        };
+        assert!(matches!(new(5, 3, &[0, 1], 2, 2), Err(FitError::Shape { numbers: 5, labels: 2, dim: 3 })));
+        assert!(matches!(new(0, 0, &[], 2, 0), Err(FitError::Shape { .. })));
+        assert!(matches!(new(6, 3, &[0, 2], 2, 2), Err(FitError::UnknownClass { row: 1, class: 2, classes: 2 })));
+        assert!(matches!(new(6, 3, &[0, 1], 2, 3), Err(FitError::TrainRows { train: 3, rows: 2 })));
+        assert!(matches!(new(6, 3, &[0, 1], 2, 0), Err(FitError::TrainRows { .. })));
+        assert!(matches!(new(6, 3, &[0, 1], 2_000_000, 2), Err(FitError::TooLarge { .. })));
+        assert!(matches!(new(6, 3, &[0, 1], usize::MAX, 2), Err(FitError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_class_needs_two_examples() {
+        let data = |labels: &[u32], classes| {
+            TrainingData::new(vec![0.0; labels.len()], 1, labels.to_vec(), classes, labels.len()).unwrap()
+        };
+        assert!(matches!(data(&[0, 0], 1).check_classes(), Err(FitError::TooFewClasses { classes: 1 })));
+        let refused = data(&[0, 0, 1, 2, 2], 3).check_classes();
+        assert!(matches!(refused, Err(FitError::TooFewExamples { class: 1, examples: 1 })));
+        assert!(data(&[0, 0, 1, 1], 2).check_classes().is_ok());
+    }
+}

@@ -1,0 +1,111 @@
+//! Every way in which a fit can fail. Classes are named by index: the caller knows their labels.
+
+use super::data::MAX_PARAMETERS;
+use super::head::HeadError;
+use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES};
+
+/// Why there is no head.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// The embeddings are not `rows * dim` numbers, with one class for each row.
+    #[error("{numbers} numbers and {labels} classes do not make rows of {dim} numbers")]
+    Shape {
+        /// Numbers in the embeddings.
+        numbers: usize,
+        /// Classes given.
+        labels: usize,
+        /// Numbers in one embedding.
+        dim: usize,
+    },
+    /// More train rows were announced than there are rows, or none.
+    #[error("{train} train rows of {rows} rows: there must be at least one, and no more than there are rows")]
+    TrainRows {
+        /// Train rows announced.
+        train: usize,
+        /// All rows.
+        rows: usize,
+    },
+    /// A row's class is not below the number of classes.
+    #[error("row {row} is of class {class}, and there are {classes} classes")]
+    UnknownClass {
+        /// The row.
+        row: usize,
+        /// Its class.
+        class: u32,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// There is nothing to tell apart.
+    #[error("there must be at least 2 classes, and there are {classes}")]
+    TooFewClasses {
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A class cannot be both fitted and checked.
+    #[error("class {class} has {examples} examples to fit on, and needs at least 2")]
+    TooFewExamples {
+        /// The class.
+        class: usize,
+        /// Its train and validation rows together.
+        examples: usize,
+    },
+    /// The head would not fit the memory bound.
+    #[error("{classes} classes of {dim} numbers need more than the {MAX_PARAMETERS} parameters that a head may have")]
+    TooLarge {
+        /// Numbers in an embedding.
+        dim: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// An embedding holds NaN or an infinity.
+    #[error("row {row} holds {value} at {column}: embeddings must be finite")]
+    NonFinite {
+        /// The row.
+        row: usize,
+        /// The place in it.
+        column: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// More L2 values than one fit chooses among.
+    #[error("{given} L2 values: at most {MAX_L2_VALUES} can be tried")]
+    TooManyL2 {
+        /// How many were given.
+        given: usize,
+    },
+    /// An L2 value that is not usable.
+    #[error("l2 {value} (number {index}) must be greater than 0 and at most {MAX_L2}")]
+    L2OutOfRange {
+        /// Its place among those given.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Iterations that are not usable.
+    #[error("{given} iterations: must be 1 to {MAX_ITERATIONS}")]
+    IterationsOutOfRange {
+        /// How many were given.
+        given: u32,
+    },
+    /// A gradient tolerance that is not usable.
+    #[error("tolerance {given}: must lie between 0 and 1")]
+    ToleranceOutOfRange {
+        /// The value.
+        given: f64,
+    },
+    /// There are several L2 values and no rows to choose with.
+    #[error("{l2_values} L2 values cannot be chosen among without validation rows")]
+    NoValidation {
+        /// How many L2 values there are.
+        l2_values: usize,
+    },
+    /// The caller stopped it.
+    #[error("the fit was cancelled")]
+    Cancelled,
+    /// The fitted numbers are no head.
+    #[error("the fitted numbers are no head: {0}")]
+    Head(#[from] HeadError),
+    /// A tensor operation failed.
+    #[error("a tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

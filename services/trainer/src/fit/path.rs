@@ -1,0 +1,176 @@
+//! The choice of L2: fits from strong to weak, each starting where the one before ended, and the least log loss on the
+//! validation rows wins.
+
+use std::ops::ControlFlow;
+
+use super::curvature::{CurvatureGuess, Gram};
+use super::data::{Problem, Rows};
+use super::lbfgs::{InverseHessian, Iteration, Limits, Minimum, Objective, minimise};
+use super::softmax::{SoftmaxObjective, measure};
+use super::{FitError, FitOptions, Phase, Progress};
+
+/// The guess of the Hessian is made anew when the L2 has changed by more than this factor; nearer, L-BFGS corrects it in
+/// less time than it takes to make.
+const GUESS_HOLDS_WITHIN: f64 = 4.0;
+
+/// How one L2 did on the validation rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct L2Trial {
+    /// The penalty.
+    pub l2: f64,
+    /// Mean log loss, in nats.
+    pub log_loss: f64,
+    /// Accuracy, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// The L2 that won.
+pub struct Chosen {
+    /// The penalty.
+    pub l2: f64,
+    /// Where its fit ended; `None` where there was nothing to choose.
+    pub parameters: Option<Vec<f64>>,
+    /// All that were tried, strongest first.
+    pub trials: Vec<L2Trial>,
+    /// Iterations over all of them.
+    pub iterations: u32,
+}
+
+/// Fits the train rows with each L2 of `l2_path`, strongest first, and chooses by the validation rows. Of equals the
+/// strongest is chosen.
+///
+/// # Errors
+/// [`FitError::NoValidation`] where there are several and no validation rows; and those of the fits.
+pub fn choose(
+    problem: &Problem,
+    l2_path: &[f64],
+    options: &FitOptions,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Chosen, FitError> {
+    let mut chosen = Chosen { l2: l2_path[0], parameters: None, trials: Vec::new(), iterations: 0 };
+    let Some(validation) = problem.validation()? else {
+        return if l2_path.len() == 1 { Ok(chosen) } else { Err(FitError::NoValidation { l2_values: l2_path.len() }) };
+    };
+    let mut fitter = Fitter::new(problem.train()?, options)?;
+    let mut parameters = problem.start();
+    for (done, &l2) in l2_path.iter().enumerate() {
+        let mut reporter =
+            Reporter { phase: Phase::Select, done, fits: l2_path.len() + 1, ..chosen.reporter(done, progress) };
+        let fit = fitter.fit(l2, parameters, &mut reporter)?;
+        let (log_loss, accuracy) = measure(&validation, &fit.parameters)?;
+        chosen.iterations += fit.iterations;
+        if chosen.best().is_none_or(|best| log_loss < best.log_loss) {
+            chosen.l2 = l2;
+            chosen.parameters = Some(fit.parameters.clone());
+        }
+        chosen.trials.push(L2Trial { l2, log_loss, accuracy });
+        parameters = fit.parameters;
+    }
+    Ok(chosen)
+}
+
+impl Chosen {
+    /// The trial that is winning.
+    fn best(&self) -> Option<&L2Trial> {
+        self.trials.iter().find(|trial| trial.l2 == self.l2)
+    }
+
+    /// A reporter for the last fit, after `done` others.
+    pub fn reporter<'a>(
+        &self,
+        done: usize,
+        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Reporter<'a> {
+        let done = if self.trials.is_empty() { 0 } else { done };
+        let iterations = self.iterations;
+        Reporter { progress, phase: Phase::Refit, done, fits: done + 1, iterations, best: self.best().copied(), within: 0.0 }
+    }
+}
+
+/// Tells the caller how far the whole is.
+pub struct Reporter<'a> {
+    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    phase: Phase,
+    /// Fits that have ended.
+    done: usize,
+    /// Fits that there will be.
+    fits: usize,
+    /// Iterations of the fits that have ended.
+    iterations: u32,
+    best: Option<L2Trial>,
+    /// The part of this fit that is done; never falls.
+    within: f64,
+}
+
+impl Reporter<'_> {
+    /// Reports an iteration. L-BFGS takes about as long for every decimal of the gradient, so the part that is done is
+    /// the part of the decimals, from `first` to `target`.
+    fn report(&mut self, now: Iteration, first: f64, target: f64) -> ControlFlow<()> {
+        let decimals = (first / now.gradient_norm).ln() / (first / target).ln();
+        if decimals.is_finite() {
+            self.within = self.within.max(decimals.clamp(0.0, 1.0));
+        }
+        (self.progress)(Progress {
+            phase: self.phase,
+            fraction: (self.done as f64 + self.within) / self.fits as f64,
+            iterations: self.iterations + now.iterations,
+            loss: now.value,
+            validation_loss: self.best.map(|best| best.log_loss),
+            validation_accuracy: self.best.map(|best| best.accuracy),
+        })
+    }
+}
+
+/// Fits the same rows with one L2 after another.
+pub struct Fitter<'a> {
+    objective: SoftmaxObjective<'a>,
+    gram: Option<Gram>,
+    /// The guess of the Hessian, with the L2 that it was made for.
+    guess: Option<(f64, CurvatureGuess)>,
+    options: &'a FitOptions,
+    /// The gradient's norm at which a fit has converged.
+    target: f64,
+}
+
+impl<'a> Fitter<'a> {
+    /// For `rows`.
+    ///
+    /// # Errors
+    /// Those of the tensor operations.
+    pub fn new(rows: Rows<'a>, options: &'a FitOptions) -> Result<Self, FitError> {
+        let gram = Gram::measure(&rows)?;
+        let zeros = vec![0.0; rows.shape.parameters()];
+        let mut gradient = zeros.clone();
+        // The penalty has no part in the gradient at zero weights, so one target serves every L2.
+        let mut objective = SoftmaxObjective::new(rows, 1.0);
+        objective.evaluate(&zeros, &mut gradient)?;
+        let target = options.tolerance * gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        Ok(Self { objective, gram, guess: None, options, target })
+    }
+
+    /// Fits from `start` with the penalty `l2`.
+    ///
+    /// # Errors
+    /// [`FitError::Cancelled`], and those of the tensor operations.
+    pub fn fit(&mut self, l2: f64, start: Vec<f64>, reporter: &mut Reporter<'_>) -> Result<Minimum, FitError> {
+        self.objective.set_l2(l2);
+        self.prepare_guess(l2)?;
+        let limits = Limits { gradient_norm: self.target, max_iterations: self.options.max_iterations };
+        let guess = self.guess.as_ref().map(|(_, guess)| guess as &dyn InverseHessian);
+        let (target, mut first) = (self.target, None);
+        minimise(&mut self.objective, start, guess, limits, &mut |now| {
+            let first = *first.get_or_insert(now.gradient_norm);
+            reporter.report(now, first, target)
+        })
+    }
+
+    /// Makes the guess of the Hessian, from the curvature where the last fit ended, unless the one at hand will do.
+    fn prepare_guess(&mut self, l2: f64) -> Result<(), FitError> {
+        let Some(gram) = &self.gram else { return Ok(()) };
+        let holds = |made_for: f64| (l2 / made_for).max(made_for / l2) <= GUESS_HOLDS_WITHIN;
+        if !self.guess.as_ref().is_some_and(|(made_for, _)| holds(*made_for)) {
+            self.guess = gram.guess(self.objective.curvature(), l2)?.map(|guess| (l2, guess));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Mean 0 and standard deviation 1 for every feature: the penalty then treats them alike and the minimiser needs fewer
+//! steps. The head that is served knows nothing of it, because the scaling is folded into its weights.
+
+use super::{FitError, HeadShape};
+
+/// A deviation below this part of the mean is rounding: the feature is constant and carries nothing.
+/// (f32 keeps 24 bits, 6e-8.)
+const CONSTANT_BELOW: f64 = 1e-7;
+
+/// How each feature is scaled: `(x - mean) * scale`.
+#[derive(Clone, Debug)]
+pub struct Scaling {
+    mean: Vec<f64>,
+    /// One over the standard deviation; 0 for a constant feature, which so becomes 0 and gets no weight.
+    scale: Vec<f64>,
+}
+
+impl Scaling {
+    /// Measures the first `train` rows of `embeddings`, `[rows, dim]`, and checks that all rows are finite.
+    ///
+    /// # Errors
+    /// [`FitError::NonFinite`] names the first row that is not.
+    pub fn measure(embeddings: &[f32], dim: usize, train: usize) -> Result<Self, FitError> {
+        // Sums of distances from the first row: its size then costs no precision.
+        let origin: Vec<f64> = embeddings[..dim].iter().map(|&x| f64::from(x)).collect();
+        let (mut sum, mut squares) = (vec![0.0; dim], vec![0.0; dim]);
+        for (row, values) in embeddings.chunks_exact(dim).enumerate() {
+            check_finite(row, values)?;
+            if row < train {
+                add_row(values, &origin, &mut sum, &mut squares);
+            }
+        }
+        let count = train as f64;
+        let mean: Vec<f64> = sum.iter().zip(&origin).map(|(sum, origin)| origin + sum / count).collect();
+        let scale = (0..dim)
+            .map(|column| {
+                let variance = (squares[column] - sum[column] * sum[column] / count).max(0.0) / count;
+                let deviation = variance.sqrt();
+                if deviation <= CONSTANT_BELOW * mean[column].abs() { 0.0 } else { 1.0 / deviation }
+            })
+            .collect();
+        Ok(Self { mean, scale })
+    }
+
+    /// Scales rows in place.
+    pub fn apply(&self, embeddings: &mut [f32]) {
+        for row in embeddings.chunks_exact_mut(self.mean.len()) {
+            for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                *x = ((f64::from(*x) - mean) * scale) as f32;
+            }
+        }
+    }
+
+    /// Weights `[dim, classes]` and bias `[classes]` that do to plain embeddings what `parameters` do to scaled ones:
+    /// `W'[j] = scale[j]·W[j]` and `b' = b - Σ_j mean[j]·W'[j]`.
+    pub fn fold(&self, parameters: &[f64], shape: HeadShape) -> (Vec<f32>, Vec<f32>) {
+        let (weights, bias) = parameters.split_at(shape.weights());
+        let mut bias = bias.to_vec();
+        let mut folded = Vec::with_capacity(weights.len());
+        for ((row, mean), scale) in weights.chunks_exact(shape.classes).zip(&self.mean).zip(&self.scale) {
+            for (weight, bias) in row.iter().zip(&mut bias) {
+                let weight = weight * scale;
+                *bias -= mean * weight;
+                folded.push(weight as f32);
+            }
+        }
+        (folded, bias.into_iter().map(|b| b as f32).collect())
+    }
+}
+
+/// Adds one row to the sums of distances and of their squares.
+fn add_row(values: &[f32], origin: &[f64], sum: &mut [f64], squares: &mut [f64]) {
+    for (((x, origin), sum), squares) in values.iter().zip(origin).zip(sum).zip(squares) {
+        let distance = f64::from(*x) - origin;
+        *sum += distance;
+        *squares += distance * distance;
+    }
+}
+
+/// Refuses NaN and infinities.
+fn check_finite(row: usize, values: &[f32]) -> Result<(), FitError> {
+    // One test without a branch in it for the row, and a search only in the one that fails.
+    if values.iter().fold(true, |finite, x| finite & x.is_finite()) {
+        return Ok(());
+    }
+    let found = values.iter().enumerate().find(|(_, x)| !x.is_finite());
+    found.map_or(Ok(()), |(column, &value)| Err(FitError::NonFinite { row, column, value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn train_rows_get_mean_zero_and_deviation_one() {
+        // The second feature is far from zero, the third is constant; the last row is not a train row.
+        let mut x = vec![1.0, 100_001.0, 3.3, 2.0, 100_002.0, 3.3, 6.0, 100_006.0, 3.3, 50.0, 0.0, 9.0];
+        let scaling = Scaling::measure(&x, 3, 3).unwrap();
+        scaling.apply(&mut x);
+        for column in 0..2 {
+            let values: Vec<f32> = (0..3).map(|row| x[row * 3 + column]).collect();
+            let mean = values.iter().sum::<f32>() / 3.0;
+            let variance = values.iter().map(|v| v * v).sum::<f32>() / 3.0;
+            assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6, "{values:?}");
+        }
+        assert!([2, 5, 8, 11].iter().all(|&at| x[at] == 0.0));
+    }
+
+    #[test]
+    fn folded_weights_do_the_same_to_plain_rows() {
+        let plain = [1.0f32, 8.0, 3.0, -2.0, 3.0, 3.0, 4.0, 5.0, 3.0];
+        let scaling = Scaling::measure(&plain, 3, 3).unwrap();
+        let mut scaled = plain;
+        scaling.apply(&mut scaled);
+        let parameters = [0.5, -1.0, 2.0, 0.25, 7.0, 7.0, 0.1, -0.2];
+        let shape = HeadShape { dim: 3, classes: 2 };
+        let (weights, bias) = scaling.fold(&parameters, shape);
+        for row in 0..3 {
+            for class in 0..2 {
+                let dot = |x: &[f32], w: &dyn Fn(usize) -> f64| (0..3).map(|j| f64::from(x[j]) * w(j)).sum::<f64>();
+                let expected = dot(&scaled[row * 3..], &|j| parameters[j * 2 + class]) + parameters[6 + class];
+                let got = dot(&plain[row * 3..], &|j| f64::from(weights[j * 2 + class])) + f64::from(bias[class]);
+                assert!((expected - got).abs() < 1e-5, "{expected} {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_not_finite_is_named() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            // Also in a row that is not measured.
+            let refused = Scaling::measure(&[1.0, 2.0, 3.0, 4.0, 5.0, bad], 2, 2);
+            assert!(matches!(refused, Err(FitError::NonFinite { row: 2, column: 1, .. })), "{bad}");
+        }
+    }
+}
