@@ -1,1 +1,69 @@
-fn main() {}
+//! `graft-trainer`: reads its configuration, opens its state, serves until it is told to stop, drains.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use graft_chassis::{
+    admin::{self, Ready},
+    config::{self, EXIT_BAD_CONFIG},
+    serve::{self, MESSAGE_BYTES},
+    telemetry,
+};
+use graft_proto::v1::{
+    classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
+    head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
+};
+use graft_trainer::{
+    classify::HeadCache,
+    config::Config,
+    embed::Extractor,
+    runs::Runs,
+    service::{classifier::Classifier, datasets::Datasets, heads::Heads, runs::Training},
+    store::{OpenError, Store},
+};
+use tonic::service::Routes;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config: Config = match config::load("GRAFT_TRAINER") {
+        Ok(config) => config,
+        Err(error) => return error.report(),
+    };
+    if let Err(error) = telemetry::log(config.common.log_format, &config.common.log_level) {
+        eprintln!("error: log-level: {error}");
+        return ExitCode::from(EXIT_BAD_CONFIG);
+    }
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<OpenError>() { EXIT_BAD_CONFIG } else { 1 })
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<()> {
+    let stop = serve::stop_signal()?;
+    let metrics = telemetry::record()?;
+    let ready = Ready::default();
+    let listener = serve::bind("listen", config.listen).await?;
+    admin::spawn(config.metrics_listen, metrics, ready.clone()).await?;
+
+    let store = Store::open(&config.data_dir).await?;
+    let extractor = Extractor::new(&config.extractor).context("extractor")?;
+    let runs = Runs::start(store.clone()).await?;
+    let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
+
+    macro_rules! sized {
+        ($server:ident, $service:expr) => {
+            $server::new($service).max_decoding_message_size(MESSAGE_BYTES).max_encoding_message_size(MESSAGE_BYTES)
+        };
+    }
+    let routes = Routes::new(sized!(DatasetServiceServer, Datasets::new(store.clone(), extractor.clone())))
+        .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads.clone())))
+        .add_service(sized!(ClassifierServiceServer, Classifier::new(heads, extractor)));
+    let grace = Duration::from_secs(config.common.drain_seconds);
+    serve::serve(listener, routes, ready, stop, grace).await?;
+    Ok(())
+}

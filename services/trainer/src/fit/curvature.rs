@@ -96,3 +96,36 @@ impl InverseHessian for CurvatureGuess {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::naive::{Case, Random};
+    use super::*;
+
+    #[test]
+    fn the_guess_solves_the_equations_of_the_hessian() {
+        let case = Case::random(900, 12, 3, 8);
+        let gram = Gram::measure(&case.rows()).unwrap().unwrap();
+        let (curvature, l2) = (0.2, 0.01);
+        let guess = gram.guess(curvature, l2).unwrap().unwrap();
+        let mut random = Random(1);
+        // Small numbers, as in a gradient near its optimum.
+        let right: Vec<f64> = (0..case.shape.parameters()).map(|_| 1e-30 * random.unit()).collect();
+        let mut solved = right.clone();
+        guess.apply(&mut solved).unwrap();
+        let matrix = gram.matrix.to_vec2::<f64>().unwrap();
+        for row in 0..12 {
+            for class in 0..3 {
+                let product: f64 = (0..12).map(|j| curvature * matrix[row][j] * solved[j * 3 + class]).sum();
+                let back = product + l2 * solved[row * 3 + class];
+                assert!((back - right[row * 3 + class]).abs() < 1e-35, "{row} {class}");
+            }
+        }
+        assert_eq!(solved[36], right[36] / curvature);
+    }
+
+    #[test]
+    fn few_rows_get_no_guess() {
+        assert!(Gram::measure(&Case::random(50, 200, 2, 8).rows()).unwrap().is_none());
+    }
+}

@@ -56,6 +56,11 @@ impl TrainingData {
         self.shape
     }
 
+    /// Whether there is nothing to choose the L2 with.
+    pub(super) fn has_no_validation(&self) -> bool {
+        self.train == self.labels.len()
+    }
+
     /// Two classes at least, each with two examples at least.
     pub(super) fn check_classes(&self) -> Result<(), FitError> {
         if self.shape.classes < 2 {

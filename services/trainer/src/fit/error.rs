@@ -1,7 +1,6 @@
 //! Every way in which a fit can fail. Classes are named by index: the caller knows their labels.
 
 use super::data::MAX_PARAMETERS;
-use super::head::HeadError;
 use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES};
 
 /// Why there is no head.
@@ -102,9 +101,9 @@ pub enum FitError {
     /// The caller stopped it.
     #[error("the fit was cancelled")]
     Cancelled,
-    /// The fitted numbers are no head.
-    #[error("the fitted numbers are no head: {0}")]
-    Head(#[from] HeadError),
+    /// Features of such a small scale that the weights do not fit f32.
+    #[error("the weights do not fit 32 bits: the embeddings vary by too little")]
+    Overflow,
     /// A tensor operation failed.
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -1,9 +1,9 @@
 //! A fitted head: what serving needs, and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Device, Tensor};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 
 /// A linear classifier of embeddings: logits = x·W + b.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,12 +46,23 @@ impl LinearHead {
         Ok(logits)
     }
 
-    /// As a safetensors file with the tensors `weight` and `bias`, and `metadata` beside them.
+    /// As a safetensors file with the tensors `weight` and `bias`, and `metadata` beside them. The same head and metadata
+    /// give the same bytes (the crate's own writer puts metadata in the order of a hash map, which is not the same twice).
     pub fn to_safetensors(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, HeadError> {
-        let (weight, bias) = (bytes(&self.weights), bytes(&self.bias));
-        let weight = TensorView::new(Dtype::F32, vec![self.dimension, self.classes], &weight)?;
-        let bias = TensorView::new(Dtype::F32, vec![self.classes], &bias)?;
-        Ok(safetensors::serialize([("bias", bias), ("weight", weight)], Some(metadata))?)
+        let (bias, weight) = (bytes(&self.bias), bytes(&self.weights));
+        let (middle, end) = (bias.len(), bias.len() + weight.len());
+        // serde_json sorts the keys.
+        let header = serde_json::json!({
+            "__metadata__": metadata.into_iter().collect::<BTreeMap<_, _>>(),
+            "bias": { "dtype": "F32", "shape": [self.classes], "data_offsets": [0, middle] },
+            "weight": { "dtype": "F32", "shape": [self.dimension, self.classes], "data_offsets": [middle, end] },
+        });
+        let mut header = header.to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let file = [&(header.len() as u64).to_le_bytes()[..], &header, &bias, &weight].concat();
+        // Lengths that do not fit the shapes are found before the file is kept.
+        SafeTensors::deserialize(&file)?;
+        Ok(file)
     }
 
     /// Read what [`to_safetensors`](Self::to_safetensors) wrote.
@@ -108,6 +119,17 @@ mod tests {
         assert_eq!(LinearHead::from_safetensors(&file).unwrap(), head);
         assert_eq!(head.logits(vec![1.0, 1.0, 1.0], 1).unwrap(), [1.6, 2.2]);
         assert!(LinearHead::from_safetensors(&file[..file.len() - 4]).is_err());
+        let cut = LinearHead { bias: vec![0.1], ..head };
+        assert!(cut.to_safetensors(HashMap::new()).is_err());
+    }
+
+    #[test]
+    fn the_same_head_gives_the_same_bytes() {
+        let head = LinearHead { weights: vec![1.0, 2.0], bias: vec![0.0, 0.5], dimension: 1, classes: 2 };
+        let file = || head.to_safetensors((0..20).map(|i| (format!("key {i}"), format!("{i}\"\n"))).collect()).unwrap();
+        assert_eq!(file(), file());
+        let (_, metadata) = SafeTensors::read_metadata(&file()).unwrap();
+        assert_eq!(metadata.metadata().as_ref().unwrap()["key 7"], "7\"\n");
     }
 
     #[test]

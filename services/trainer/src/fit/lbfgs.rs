@@ -127,11 +127,7 @@ impl Place {
 }
 
 /// One step: along the quasi-Newton direction, and where that fails once more without the history.
-fn advance(
-    objective: &mut dyn Objective,
-    at: &Place,
-    history: &mut History<'_>,
-) -> Result<Option<Place>, FitError> {
+fn advance(objective: &mut dyn Objective, at: &Place, history: &mut History<'_>) -> Result<Option<Place>, FitError> {
     if !history.pairs.is_empty() {
         let direction = history.direction(&at.gradient)?;
         if let Some(next) = step_along(objective, at, &direction, 1.0)? {
@@ -153,8 +149,7 @@ fn step_along(
     first: f64,
 ) -> Result<Option<Place>, FitError> {
     let start = Point { step: 0.0, value: at.value, slope: dot(&at.gradient, direction) };
-    // Also false for NaN.
-    if !(start.slope < 0.0) {
+    if start.slope.is_nan() || start.slope >= 0.0 {
         return Ok(None);
     }
     let mut next = Place { parameters: at.parameters.clone(), value: at.value, gradient: at.gradient.clone() };
@@ -304,7 +299,8 @@ mod tests {
         let scales: Vec<f64> = (0..30).map(|i| 10f64.powi(i % 7 - 3)).collect();
         let exact = Exact(scales.clone());
         let go = |hessian: Option<&dyn InverseHessian>| {
-            minimise(&mut Bowl(scales.clone()), vec![0.0; 30], hessian, LIMITS, &mut |_| ControlFlow::Continue(())).unwrap()
+            minimise(&mut Bowl(scales.clone()), vec![0.0; 30], hessian, LIMITS, &mut |_| ControlFlow::Continue(()))
+                .unwrap()
         };
         assert_eq!(go(Some(&exact)).iterations, 1);
         let plain = go(None);

@@ -10,8 +10,8 @@ const CURVATURE: f64 = 0.9;
 /// Evaluations before it gives up. A good direction needs one or two.
 const MAX_EVALUATIONS: usize = 20;
 /// A rise of the value below this part of it is the noise of f32 products; the slope then decides alone ("approximate
-/// Wolfe", Hager and Zhang 2005).
-const NOISE: f64 = 1e-8;
+/// Wolfe", Hager and Zhang 2005, whose value this is).
+const NOISE: f64 = 1e-6;
 
 /// The function along the direction, at one step.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,8 @@ fn zoom(
 ) -> Result<Option<Point>, FitError> {
     for _ in 0..evaluations {
         let point = evaluate(between(low, high))?;
-        if !point.value.is_finite() || !decreases(start, point) || (point.value > low.value && !is_noise(start, point)) {
+        if !point.value.is_finite() || !decreases(start, point) || (point.value > low.value && !is_noise(start, point))
+        {
             high = point;
             continue;
         }
@@ -160,8 +161,9 @@ mod tests {
 
     #[test]
     fn noise_in_the_value_does_not_hide_a_slope() {
-        // A fall of 1e-10 under noise of 1e-9 on a value of 1.
-        let noisy = |x: f64| (1.0 + 1e-10 * ((x - 1.0).powi(2) - 1.0) + 1e-9 * (x > 0.0) as u8 as f64, 2e-10 * (x - 1.0));
+        // A fall of 1e-10 under noise of 1e-7 on a value of 1.
+        let noisy =
+            |x: f64| (1.0 + 1e-10 * ((x - 1.0).powi(2) - 1.0) + 1e-7 * f64::from(u8::from(x > 0.0)), 2e-10 * (x - 1.0));
         let at = |step: f64| Point { step, value: noisy(step).0, slope: noisy(step).1 };
         assert!(search(at(0.0), 0.9, &mut |step| Ok(at(step))).unwrap().is_some());
     }

@@ -10,7 +10,7 @@ pub struct Case {
     pub features: Vec<f32>,
     pub labels: Vec<u32>,
     pub shape: HeadShape,
-    seed: u64,
+    pub seed: u64,
 }
 
 /// A small generator (splitmix64), so that a case is its seed and nothing else.

@@ -54,8 +54,9 @@ pub fn choose(
     let mut fitter = Fitter::new(problem.train()?, options)?;
     let mut parameters = problem.start();
     for (done, &l2) in l2_path.iter().enumerate() {
-        let mut reporter =
-            Reporter { phase: Phase::Select, done, fits: l2_path.len() + 1, ..chosen.reporter(done, progress) };
+        let mut reporter = chosen.reporter(l2_path.len(), progress);
+        reporter.phase = Phase::Select;
+        reporter.done = done;
         let fit = fitter.fit(l2, parameters, &mut reporter)?;
         let (log_loss, accuracy) = measure(&validation, &fit.parameters)?;
         chosen.iterations += fit.iterations;
@@ -75,15 +76,14 @@ impl Chosen {
         self.trials.iter().find(|trial| trial.l2 == self.l2)
     }
 
-    /// A reporter for the last fit, after `done` others.
+    /// A reporter for the last fit, after those of the trials: `trials` of them where there was something to choose.
     pub fn reporter<'a>(
         &self,
-        done: usize,
+        trials: usize,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Reporter<'a> {
-        let done = if self.trials.is_empty() { 0 } else { done };
-        let iterations = self.iterations;
-        Reporter { progress, phase: Phase::Refit, done, fits: done + 1, iterations, best: self.best().copied(), within: 0.0 }
+        let (iterations, best) = (self.iterations, self.best().copied());
+        Reporter { progress, phase: Phase::Refit, done: trials, fits: trials + 1, iterations, best, within: 0.0 }
     }
 }
 

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn content_is_spread_as_promised() {
-        let count = |wanted| (0..20_000u32).filter(|i| by_content(blake3::hash(&i.to_le_bytes()).as_bytes()) == wanted).count();
+        let count =
+            |wanted| (0..20_000u32).filter(|i| by_content(blake3::hash(&i.to_le_bytes()).as_bytes()) == wanted).count();
         assert!((13_700..14_300).contains(&count(Split::Train)));
         assert!((2_800..3_200).contains(&count(Split::Test)));
     }

@@ -1,0 +1,54 @@
+//! What an image is known by: a hash of its content.
+
+use graft_proto::v1::{Image, image::Source};
+
+/// BLAKE3 of an image as it came: of the file's bytes, or of the shape and the pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The hash of an image; `None` if it holds nothing.
+    pub fn of(image: &Image) -> Option<ContentHash> {
+        let mut hasher = blake3::Hasher::new();
+        match image.source.as_ref()? {
+            Source::Encoded(bytes) => hasher.update(b"encoded\0").update(bytes),
+            Source::Pixels(pixels) => {
+                hasher.update(b"pixels\0\0");
+                for number in [pixels.height, pixels.width, pixels.channels] {
+                    hasher.update(&number.to_le_bytes());
+                }
+                hasher.update(&pixels.data)
+            }
+        };
+        Some(ContentHash(*hasher.finalize().as_bytes()))
+    }
+
+    /// The hash as the store has it; `None` if it is not one.
+    pub fn from_slice(bytes: &[u8]) -> Option<ContentHash> {
+        bytes.try_into().ok().map(ContentHash)
+    }
+
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_proto::v1::Pixels;
+
+    use super::*;
+
+    #[test]
+    fn the_shape_is_part_of_the_content() {
+        let pixels = |height, width| {
+            let pixels = Pixels { height, width, channels: 1, data: vec![7; 6].into() };
+            ContentHash::of(&Image { source: Some(Source::Pixels(pixels)) })
+        };
+        let encoded = ContentHash::of(&Image { source: Some(Source::Encoded(vec![7; 6].into())) });
+        assert_eq!(pixels(2, 3), pixels(2, 3));
+        assert!(pixels(2, 3) != pixels(3, 2) && pixels(2, 3) != encoded);
+        assert_eq!(ContentHash::of(&Image { source: None }), None);
+    }
+}

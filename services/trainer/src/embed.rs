@@ -1,0 +1,177 @@
+//! The client of the extractor: asks for embeddings and receives the stream.
+
+use std::time::{Duration, Instant};
+
+use graft_chassis::{serve::MESSAGE_BYTES, status};
+use graft_proto::v1::{
+    Backbone, DType, ExtractItem, ExtractItems, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest,
+    Image, Priority, extract_request, extract_response, extractor_service_client::ExtractorServiceClient,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{
+    Code, Request, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+use crate::fit::head::floats;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A silent extractor is asked whether it lives this often, and has as long to answer.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long one image may take if its caller named no deadline.
+const ONE_IMAGE: Duration = Duration::from_secs(30);
+/// What the extractor may send ahead of our reading on one stream, in bytes.
+const WINDOW: u32 = 1 << 20;
+
+/// The extractor, wherever it is. The connection is made when it is needed, and again when it is lost.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    url: String,
+    client: ExtractorServiceClient<Channel>,
+}
+
+/// A stream of images under way. Whoever sends must bound what is unanswered.
+#[derive(Debug)]
+pub struct Embedding {
+    url: String,
+    requests: Option<mpsc::UnboundedSender<ExtractRequest>>,
+    answers: Streaming<ExtractResponse>,
+}
+
+/// What came of some images.
+#[derive(Debug)]
+pub enum Answer {
+    /// Embeddings with the ids of their images.
+    Embedded(Vec<(String, Vec<f32>)>),
+    /// An image that could not be embedded.
+    Refused(String, Status),
+}
+
+impl Extractor {
+    /// The extractor at `url`, which is not connected to yet.
+    pub fn new(url: &str) -> Result<Extractor, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(url.to_owned())?
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(8 * WINDOW)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .connect_lazy();
+        let client = ExtractorServiceClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        Ok(Extractor { url: url.to_owned(), client })
+    }
+
+    /// Describe a backbone; the default one if `name` is empty.
+    pub async fn backbone(&self, name: &str) -> Result<Backbone, Status> {
+        let mut request = Request::new(GetBackboneRequest { name: name.to_owned() });
+        request.set_timeout(ONE_IMAGE);
+        let answer = self.client.clone().get_backbone(request).await.map_err(|status| explain(status, &self.url))?;
+        answer.into_inner().backbone.ok_or_else(|| status::internal("the extractor described no backbone"))
+    }
+
+    /// Begin a stream of images to embed into `space`.
+    pub async fn begin(
+        &self,
+        backbone: &str,
+        space: &str,
+        priority: Priority,
+        deadline: Option<Instant>,
+    ) -> Result<Embedding, Status> {
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let options = ExtractOptions {
+            backbone: backbone.to_owned(),
+            space: space.to_owned(),
+            dtype: DType::F32 as i32,
+            priority: priority as i32,
+        };
+        // The receiver lives until the call below, so there is nobody to refuse.
+        let _ = requests.send(ExtractRequest { message: Some(extract_request::Message::Options(options)) });
+        let mut request = Request::new(UnboundedReceiverStream::new(receiver));
+        if let Some(deadline) = deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        let answers = self.client.clone().extract(request).await.map_err(|status| explain(status, &self.url))?;
+        Ok(Embedding { url: self.url.clone(), requests: Some(requests), answers: answers.into_inner() })
+    }
+
+    /// Embed one image for somebody who waits.
+    pub async fn embed(
+        &self,
+        backbone: &str,
+        space: &str,
+        image: Image,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<f32>, Status> {
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + ONE_IMAGE);
+        let one = async {
+            let mut embedding = self.begin(backbone, space, Priority::Interactive, Some(deadline)).await?;
+            embedding.send(vec![("1".to_owned(), image)]);
+            embedding.end();
+            match embedding.next().await? {
+                Some(Answer::Embedded(mut rows)) if rows.len() == 1 => Ok(rows.remove(0).1),
+                Some(Answer::Refused(_, status)) => Err(status),
+                _ => Err(status::internal("the extractor gave no answer")),
+            }
+        };
+        match tokio::time::timeout_at(deadline.into(), one).await {
+            Ok(embedded) => embedded,
+            Err(_) => Err(status::too_late("the deadline passed before the image was embedded")),
+        }
+    }
+}
+
+impl Embedding {
+    /// Send images. They are lost if the extractor is; [`next`](Self::next) tells.
+    pub fn send(&self, images: Vec<(String, Image)>) {
+        let items = images.into_iter().map(|(id, image)| ExtractItem { id, image: Some(image) }).collect();
+        let message = extract_request::Message::Items(ExtractItems { items });
+        if let Some(requests) = &self.requests {
+            let _ = requests.send(ExtractRequest { message: Some(message) });
+        }
+    }
+
+    /// Say that no more images come.
+    pub fn end(&mut self) {
+        self.requests = None;
+    }
+
+    /// The next answer; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Answer>, Status> {
+        loop {
+            let answer = self.answers.message().await.map_err(|status| explain(status, &self.url))?;
+            match answer.map(|answer| answer.message) {
+                None => return Ok(None),
+                Some(Some(extract_response::Message::Embeddings(batch))) => {
+                    let bytes = (batch.dimension as usize * 4).max(1);
+                    if batch.data.len() != bytes * batch.ids.len() {
+                        return Err(status::internal("the extractor sent a batch of the wrong size"));
+                    }
+                    let rows = batch.data.chunks_exact(bytes).map(floats);
+                    return Ok(Some(Answer::Embedded(batch.ids.into_iter().zip(rows).collect())));
+                }
+                Some(Some(extract_response::Message::Failure(failure))) => {
+                    let error = failure.error.unwrap_or_default();
+                    return Ok(Some(Answer::Refused(failure.id, status::from_item_error(&error))));
+                }
+                Some(Some(extract_response::Message::Backbone(_)) | None) => {}
+            }
+        }
+    }
+}
+
+/// What the caller of the trainer should know of a status of the extractor.
+fn explain(status: Status, url: &str) -> Status {
+    match status.code() {
+        // What a lost or refused connection looks like.
+        Code::Unavailable | Code::Unknown | Code::Cancelled => status::unavailable(format!(
+            "the extractor at {url} cannot be reached ({}); start it, or name another by --extractor",
+            status.message()
+        )),
+        _ => status,
+    }
+}

@@ -1,0 +1,138 @@
+//! Names and ids that must not be mixed up, checked once at the edge.
+
+use std::fmt;
+
+use graft_chassis::status;
+use tonic::Status;
+
+/// The longest name of a dataset or head, in bytes.
+const NAME_BYTES: usize = 63;
+/// The longest label, in bytes.
+const LABEL_BYTES: usize = 128;
+/// The longest id that a caller gives an item, in bytes.
+const ID_BYTES: usize = 256;
+
+/// Whose rows are meant. It comes from the caller's credentials, never from the request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tenant(String);
+
+impl Default for Tenant {
+    fn default() -> Self {
+        Tenant("default".into())
+    }
+}
+
+/// The name of a dataset or a head.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+/// `NAME`, a head's newest version, or `NAME@VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeadRef {
+    /// The head.
+    pub name: Name,
+    /// The version; the newest unless told.
+    pub version: Option<u32>,
+}
+
+impl Tenant {
+    /// As the store has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Name {
+    /// Check a name; `field` is the request's field that holds it.
+    pub fn parse(field: &str, text: &str) -> Result<Name, Status> {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let shaped = text.starts_with(fine) && text.chars().all(|c| fine(c) || matches!(c, '-' | '_' | '.'));
+        if shaped && text.len() <= NAME_BYTES {
+            return Ok(Name(text.to_owned()));
+        }
+        let shown: String = text.chars().take(80).collect();
+        Err(status::invalid(
+            field,
+            format!(
+                "`{}` is no name; 1 to {NAME_BYTES} characters of a-z, 0-9, -, _ and . are accepted, the first a letter or a digit",
+                shown.escape_debug()
+            ),
+        ))
+    }
+
+    /// As the store has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl HeadRef {
+    /// Check a head's name with or without a version.
+    pub fn parse(field: &str, text: &str) -> Result<HeadRef, Status> {
+        let Some((name, version)) = text.split_once('@') else {
+            return Ok(HeadRef { name: Name::parse(field, text)?, version: None });
+        };
+        let number = version.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
+            status::invalid(
+                field,
+                format!("`{}` is no version; a number from 1 on is accepted, as in fashion@3", version.escape_debug()),
+            )
+        })?;
+        Ok(HeadRef { name: Name::parse(field, name)?, version: Some(number) })
+    }
+}
+
+impl fmt::Display for HeadRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "{}@{version}", self.name),
+            None => write!(f, "{}", self.name),
+        }
+    }
+}
+
+/// Check a label.
+pub fn check_label(field: &str, label: &str) -> Result<(), Status> {
+    if (1..=LABEL_BYTES).contains(&label.len()) && !label.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let found = label.len();
+    Err(status::invalid(
+        field,
+        format!("{found} bytes, or control characters; 1 to {LABEL_BYTES} bytes of text are accepted"),
+    ))
+}
+
+/// Check the id that a caller gave an item.
+pub fn check_id(field: &str, id: &str) -> Result<(), Status> {
+    if (1..=ID_BYTES).contains(&id.len()) {
+        return Ok(());
+    }
+    Err(status::invalid(field, format!("{} bytes; 1 to {ID_BYTES} bytes are accepted", id.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_and_versions_are_numbers() {
+        for good in ["a", "fashion-mnist_2.1", &"x".repeat(63)] {
+            assert_eq!(Name::parse("name", good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a/b", "A", "-a", ".a", "a b", "ä", &"x".repeat(64)] {
+            assert!(Name::parse("name", bad).is_err(), "{bad}");
+        }
+        assert_eq!(HeadRef::parse("head", "a@3").unwrap().to_string(), "a@3");
+        assert_eq!(HeadRef::parse("head", "a").unwrap().version, None);
+        for bad in ["a@", "a@0", "a@-1", "a@b", "@1", "a@1@2", "a/b@1"] {
+            assert!(HeadRef::parse("head", bad).is_err(), "{bad}");
+        }
+    }
+}

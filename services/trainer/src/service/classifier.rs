@@ -1,0 +1,193 @@
+//! `graft.v1.ClassifierService`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::StreamExt;
+use graft_chassis::{deadline, status};
+use graft_proto::v1::{
+    ClassifyInput, ClassifyItem, ClassifyRequest, ClassifyResponse, ClassifyStreamRequest, ClassifyStreamResponse,
+    Image, Priority, classifier_service_server::ClassifierService, classify_input, classify_stream_request,
+    classify_stream_response,
+};
+use metrics::counter;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Answers;
+use crate::{
+    classify::{HeadCache, ServedHead, check_top_k},
+    embed::{Answer, Embedding, Extractor},
+    names::{HeadRef, Tenant, check_id},
+};
+
+/// Images of one stream at the extractor, at the most.
+const IMAGES_OUT: usize = 128;
+/// Answers that the caller of a stream has not read, at the most.
+const ANSWERS_OUT: usize = 128;
+
+/// Serves heads.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    heads: HeadCache,
+    extractor: Extractor,
+}
+
+impl Classifier {
+    /// Serve `heads`, embedding with `extractor`.
+    pub fn new(heads: HeadCache, extractor: Extractor) -> Classifier {
+        Classifier { heads, extractor }
+    }
+
+    async fn head(&self, field: &str, name: &str) -> Result<Arc<ServedHead>, Status> {
+        self.heads.get(&Tenant::default(), &HeadRef::parse(field, name)?).await
+    }
+}
+
+fn missing_input() -> Status {
+    status::invalid("input", "missing; an image or an embedding is accepted")
+}
+
+#[tonic::async_trait]
+impl ClassifierService for Classifier {
+    async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let ClassifyRequest { head, input, top_k } = request.into_inner();
+        let head = self.head("head", &head).await?;
+        let top_k = check_top_k(top_k)?;
+        let embedding = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
+            classify_input::Input::Embedding(embedding) => head.read(&embedding)?,
+            classify_input::Input::Image(image) => {
+                self.extractor.embed(&head.head.backbone, &head.head.space, image, deadline).await?
+            }
+        };
+        counter!("graft_trainer_classifications_total").increment(1);
+        Ok(Response::new(head.classify(embedding, top_k)?))
+    }
+
+    type ClassifyStreamStream = Answers<ClassifyStreamResponse>;
+
+    async fn classify_stream(
+        &self,
+        request: Request<Streaming<ClassifyStreamRequest>>,
+    ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        let mut requests = request.into_inner();
+        let options = match requests.message().await?.and_then(|request| request.message) {
+            Some(classify_stream_request::Message::Options(options)) => options,
+            _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
+        };
+        let head = self.head("options.head", &options.head).await?;
+        let top_k = check_top_k(options.top_k)?;
+        let (answers, receiver) = mpsc::channel(ANSWERS_OUT);
+        let mut stream = Stream {
+            head,
+            top_k,
+            extractor: self.extractor.clone(),
+            answers,
+            embedding: None,
+            out: HashMap::new(),
+            sent: 0,
+        };
+        tokio::spawn(async move {
+            if let Err(status) = stream.pump(requests).await {
+                // Nobody reads any more: then there is nobody to tell.
+                let _ = stream.answers.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+}
+
+/// A stream of classifications under way.
+struct Stream {
+    head: Arc<ServedHead>,
+    top_k: usize,
+    extractor: Extractor,
+    answers: mpsc::Sender<Result<ClassifyStreamResponse, Status>>,
+    embedding: Option<Embedding>,
+    /// The caller's id of each image at the extractor, by its id there.
+    out: HashMap<String, String>,
+    sent: u64,
+}
+
+impl Stream {
+    async fn pump(&mut self, mut requests: Streaming<ClassifyStreamRequest>) -> Result<(), Status> {
+        let mut more = true;
+        while more || !self.out.is_empty() {
+            tokio::select! {
+                request = requests.message(), if more && self.out.len() < IMAGES_OUT => match request? {
+                    Some(request) => self.read(request).await?,
+                    None => more = false,
+                },
+                answer = next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, request: ClassifyStreamRequest) -> Result<(), Status> {
+        let ClassifyItem { id, input } = match request.message {
+            Some(classify_stream_request::Message::Item(item)) => item,
+            Some(classify_stream_request::Message::Options(_)) => {
+                return Err(status::invalid("options", "given twice; only the first message holds the options"));
+            }
+            None => return Err(status::invalid("item", "a message without an item")),
+        };
+        check_id("item.id", &id)?;
+        match input.and_then(|ClassifyInput { input }| input) {
+            Some(classify_input::Input::Image(image)) => self.send(id, image).await,
+            Some(classify_input::Input::Embedding(embedding)) => {
+                let result = self.head.read(&embedding).and_then(|row| self.head.classify(row, self.top_k));
+                self.answer(id, result).await
+            }
+            None => self.answer(id, Err(missing_input())).await,
+        }
+    }
+
+    async fn send(&mut self, id: String, image: Image) -> Result<(), Status> {
+        if self.embedding.is_none() {
+            let (backbone, space) = (&self.head.head.backbone, &self.head.head.space);
+            self.embedding = Some(self.extractor.begin(backbone, space, Priority::Bulk, None).await?);
+        }
+        self.sent += 1;
+        let there = self.sent.to_string();
+        self.out.insert(there.clone(), id);
+        if let Some(embedding) = &self.embedding {
+            embedding.send(vec![(there, image)]);
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, answer: Option<Answer>) -> Result<(), Status> {
+        let results: Vec<(String, Result<Vec<f32>, Status>)> = match answer {
+            None => {
+                return Err(status::unavailable("the extractor ended the stream before it had answered everything"));
+            }
+            Some(Answer::Embedded(rows)) => rows.into_iter().map(|(id, row)| (id, Ok(row))).collect(),
+            Some(Answer::Refused(id, status)) => vec![(id, Err(status))],
+        };
+        for (there, result) in results {
+            let Some(id) = self.out.remove(&there) else { continue };
+            let result = result.and_then(|row| self.head.classify(row, self.top_k));
+            self.answer(id, result).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, id: String, result: Result<ClassifyResponse, Status>) -> Result<(), Status> {
+        counter!("graft_trainer_classifications_total").increment(1);
+        let result = match result {
+            Ok(classification) => classify_stream_response::Result::Classification(classification),
+            Err(status) => classify_stream_response::Result::Error(status::to_item_error(&status)),
+        };
+        let answer = ClassifyStreamResponse { id, result: Some(result) };
+        self.answers.send(Ok(answer)).await.map_err(|_| Status::cancelled("the caller went away"))
+    }
+}
+
+async fn next(embedding: &mut Option<Embedding>) -> Result<Option<Answer>, Status> {
+    match embedding {
+        Some(embedding) => embedding.next().await,
+        None => std::future::pending().await,
+    }
+}

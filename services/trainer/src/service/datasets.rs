@@ -1,0 +1,116 @@
+//! `graft.v1.DatasetService`.
+
+use futures::StreamExt;
+use graft_chassis::status;
+use graft_proto::v1::{
+    CreateDatasetRequest, CreateDatasetResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetDatasetRequest,
+    GetDatasetResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest, ListDatasetsResponse,
+    dataset_service_server::DatasetService, import_examples_request,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Answers;
+use crate::{
+    embed::Extractor,
+    import::{Import, OUTCOMES_OUT},
+    names::{Name, Tenant},
+    paging::Page,
+    store::{Store, datasets::DatasetRow},
+};
+
+/// Serves datasets.
+#[derive(Clone, Debug)]
+pub struct Datasets {
+    store: Store,
+    extractor: Extractor,
+}
+
+impl Datasets {
+    /// Serve the datasets of `store`, embedding with `extractor`.
+    pub fn new(store: Store, extractor: Extractor) -> Datasets {
+        Datasets { store, extractor }
+    }
+}
+
+/// The dataset of this name, or the status that says that there is none.
+pub async fn existing(store: &Store, tenant: &Tenant, name: &Name) -> Result<DatasetRow, Status> {
+    let hint = "see `graft datasets` for those there are; `graft import` makes one";
+    store.dataset(tenant, name).await?.ok_or_else(|| status::not_found("dataset", name.as_str(), hint))
+}
+
+#[tonic::async_trait]
+impl DatasetService for Datasets {
+    async fn create_dataset(
+        &self,
+        request: Request<CreateDatasetRequest>,
+    ) -> Result<Response<CreateDatasetResponse>, Status> {
+        let CreateDatasetRequest { name, backbone } = request.into_inner();
+        let (tenant, name) = (Tenant::default(), Name::parse("name", &name)?);
+        let taken =
+            || status::already_exists("dataset", name.as_str(), "choose another name, or delete that one first");
+        if self.store.dataset(&tenant, &name).await?.is_some() {
+            return Err(taken());
+        }
+        let backbone = self.extractor.backbone(&backbone).await?;
+        let created =
+            self.store.create_dataset(&tenant, &name, &backbone.name, &backbone.space, backbone.dimension).await?;
+        if !created {
+            return Err(taken());
+        }
+        let dataset = self.store.describe(existing(&self.store, &tenant, &name).await?).await?;
+        Ok(Response::new(CreateDatasetResponse { dataset: Some(dataset) }))
+    }
+
+    async fn get_dataset(&self, request: Request<GetDatasetRequest>) -> Result<Response<GetDatasetResponse>, Status> {
+        let name = Name::parse("name", &request.get_ref().name)?;
+        let row = existing(&self.store, &Tenant::default(), &name).await?;
+        Ok(Response::new(GetDatasetResponse { dataset: Some(self.store.describe(row).await?) }))
+    }
+
+    async fn list_datasets(
+        &self,
+        request: Request<ListDatasetsRequest>,
+    ) -> Result<Response<ListDatasetsResponse>, Status> {
+        let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
+        let mut rows = self.store.datasets(&Tenant::default(), &page.after, page.read()).await?;
+        let next_page_token = page.cut(&mut rows, |row| &row.name);
+        let mut datasets = Vec::with_capacity(rows.len());
+        for row in rows {
+            datasets.push(self.store.describe(row).await?);
+        }
+        Ok(Response::new(ListDatasetsResponse { datasets, next_page_token }))
+    }
+
+    async fn delete_dataset(
+        &self,
+        request: Request<DeleteDatasetRequest>,
+    ) -> Result<Response<DeleteDatasetResponse>, Status> {
+        let name = Name::parse("name", &request.get_ref().name)?;
+        if !self.store.delete_dataset(&Tenant::default(), &name).await? {
+            return Err(status::not_found("dataset", name.as_str(), "nothing was deleted"));
+        }
+        Ok(Response::new(DeleteDatasetResponse {}))
+    }
+
+    type ImportExamplesStream = Answers<ImportExamplesResponse>;
+
+    async fn import_examples(
+        &self,
+        request: Request<Streaming<ImportExamplesRequest>>,
+    ) -> Result<Response<Self::ImportExamplesStream>, Status> {
+        let mut requests = request.into_inner();
+        let options = match requests.message().await?.and_then(|request| request.message) {
+            Some(import_examples_request::Message::Options(options)) => options,
+            _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
+        };
+        let name = Name::parse("options.dataset", &options.dataset)?;
+        let tenant = Tenant::default();
+        let dataset = existing(&self.store, &tenant, &name).await?;
+        let (outcomes, receiver) = mpsc::channel(OUTCOMES_OUT);
+        let import = Import::new(self.store.clone(), self.extractor.clone(), tenant, dataset, outcomes);
+        tokio::spawn(import.run(requests));
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+}

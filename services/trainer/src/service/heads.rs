@@ -1,0 +1,60 @@
+//! `graft.v1.HeadService`.
+
+use graft_chassis::status;
+use graft_proto::v1::{
+    DeleteHeadRequest, DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListHeadsRequest, ListHeadsResponse,
+    head_service_server::HeadService,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    classify::HeadCache,
+    names::{HeadRef, Tenant},
+    paging::Page,
+    store::Store,
+};
+
+/// Serves what is known of heads.
+#[derive(Clone, Debug)]
+pub struct Heads {
+    store: Store,
+    ready: HeadCache,
+}
+
+impl Heads {
+    /// Serve the heads of `store`, of which some are `ready`.
+    pub fn new(store: Store, ready: HeadCache) -> Heads {
+        Heads { store, ready }
+    }
+}
+
+/// The head that is meant, or the status that says that there is none.
+pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Result<Head, Status> {
+    let hint = "see `graft heads` for those there are; `graft train` makes one";
+    store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
+}
+
+#[tonic::async_trait]
+impl HeadService for Heads {
+    async fn get_head(&self, request: Request<GetHeadRequest>) -> Result<Response<GetHeadResponse>, Status> {
+        let wanted = HeadRef::parse("name", &request.get_ref().name)?;
+        let head = existing(&self.store, &Tenant::default(), &wanted).await?;
+        Ok(Response::new(GetHeadResponse { head: Some(head) }))
+    }
+
+    async fn list_heads(&self, request: Request<ListHeadsRequest>) -> Result<Response<ListHeadsResponse>, Status> {
+        let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
+        let mut heads = self.store.heads(&Tenant::default(), &page.after, page.read()).await?;
+        let next_page_token = page.cut(&mut heads, |head| &head.name);
+        Ok(Response::new(ListHeadsResponse { heads, next_page_token }))
+    }
+
+    async fn delete_head(&self, request: Request<DeleteHeadRequest>) -> Result<Response<DeleteHeadResponse>, Status> {
+        let wanted = HeadRef::parse("name", &request.get_ref().name)?;
+        if !self.store.delete_head(&Tenant::default(), &wanted).await? {
+            return Err(status::not_found("head", &wanted.to_string(), "nothing was deleted"));
+        }
+        self.ready.forget(&wanted);
+        Ok(Response::new(DeleteHeadResponse {}))
+    }
+}

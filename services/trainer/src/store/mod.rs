@@ -1,0 +1,186 @@
+//! State: facts in SQLite, immutable artifacts in files.
+//!
+//! A file is written first and counted by a row afterwards, in one transaction with all that depends on it. What has no
+//! row does not count, and is removed at the next start.
+//!
+//! # Layout
+//! - [`datasets`]: datasets and their examples.
+//! - [`segments`]: files of embeddings, and which image is where.
+//! - [`runs`]: training runs.
+//! - [`heads`]: versions of heads.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath};
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::error::StoreError;
+
+pub mod datasets;
+pub mod heads;
+pub mod runs;
+pub mod segments;
+
+/// Connections to the database: readers do not wait for the writer.
+const CONNECTIONS: u32 = 8;
+/// How long a writer waits for another.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// The state of one trainer.
+#[derive(Clone, Debug)]
+pub struct Store {
+    sql: SqlitePool,
+    files: Arc<dyn ObjectStore>,
+    /// Held for as long as the process lives: one trainer a directory.
+    _lock: Arc<File>,
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be made or written.
+    #[error("data-dir: {path} cannot be written: {source}; choose another, or change its owner or permissions")]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another trainer has it.
+    #[error("data-dir: {path} is used by another trainer; stop that one, or choose another directory")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What is in it cannot be read.
+    #[error("data-dir: {path}: {source}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+impl Store {
+    /// Open the state in `folder`, which is made if it is not there, and bring it up to date.
+    pub async fn open(folder: &Path) -> Result<Store, OpenError> {
+        let lock = lock(folder)?;
+        Store::open_locked(folder, lock).await.map_err(|source| OpenError::Unusable { path: folder.to_owned(), source })
+    }
+
+    async fn open_locked(folder: &Path, lock: File) -> Result<Store, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("graft.db"))
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY);
+        let sql = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        sqlx::migrate!().run(&sql).await?;
+        let files = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
+        let store = Store { sql, files, _lock: Arc::new(lock) };
+        store.remove_orphans("segments", store.segment_files().await?).await?;
+        store.remove_orphans("heads", store.head_files().await?).await?;
+        Ok(store)
+    }
+
+    /// A transaction that writes: it waits for other writers at once, not in its middle.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.sql.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn put(&self, file: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.files.put(&ObjectPath::from(file), PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+
+    /// Read a file and check that it is what was written.
+    async fn get(&self, file: &str, checksum: &[u8]) -> Result<Bytes, StoreError> {
+        let damaged = |reason: &str| StoreError::Damaged { file: file.to_owned(), reason: reason.to_owned() };
+        let bytes = match self.files.get(&ObjectPath::from(file)).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Err(damaged("the file is missing")),
+            Err(error) => return Err(error.into()),
+        };
+        if blake3::hash(&bytes).as_bytes() != checksum {
+            return Err(damaged("its checksum is not that of what was written"));
+        }
+        Ok(bytes)
+    }
+
+    /// Remove the files of `folder` that no row counts: a crash came between file and row.
+    async fn remove_orphans(&self, folder: &str, counted: Vec<String>) -> Result<(), StoreError> {
+        let found: Vec<_> = self.files.list(Some(&ObjectPath::from(folder))).try_collect().await?;
+        for file in found.into_iter().filter(|file| !counted.iter().any(|c| c == file.location.as_ref())) {
+            tracing::info!(file = %file.location, "removing what an interrupted write left");
+            self.files.delete(&file.location).await?;
+        }
+        Ok(())
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let not_writable = |source| OpenError::NotWritable { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(not_writable)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(not_writable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(not_writable(source)),
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Milliseconds since 1970 as the API tells them.
+pub fn timestamp(millis: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos: (millis.rem_euclid(1000) * 1_000_000) as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_trainer_a_directory_and_orphans_are_removed() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        assert!(matches!(Store::open(folder.path()).await, Err(OpenError::Locked { .. })));
+        store.put("segments/orphan.safetensors", vec![1]).await.unwrap();
+        drop(store);
+        Store::open(folder.path()).await.unwrap();
+        assert!(!folder.path().join("segments/orphan.safetensors").exists());
+    }
+
+    #[tokio::test]
+    async fn a_flipped_bit_is_named() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        store.put("heads/a", vec![1, 2, 3]).await.unwrap();
+        let checksum = blake3::hash(&[1, 2, 3]);
+        assert_eq!(store.get("heads/a", checksum.as_bytes()).await.unwrap(), vec![1, 2, 3]);
+        fs::write(folder.path().join("heads/a"), [1, 2, 2]).unwrap();
+        let error = store.get("heads/a", checksum.as_bytes()).await.unwrap_err().to_string();
+        assert!(error.contains("heads/a") && error.contains("checksum"), "{error}");
+        assert!(store.get("heads/b", checksum.as_bytes()).await.unwrap_err().to_string().contains("missing"));
+    }
+}

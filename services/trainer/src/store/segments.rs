@@ -1,0 +1,231 @@
+//! Files of embeddings, and which image is where.
+
+use std::collections::HashMap;
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::{
+    Store,
+    datasets::{DatasetRow, ExampleRow},
+};
+use crate::{
+    content::ContentHash,
+    error::StoreError,
+    fit::head::{bytes, floats},
+    names::Tenant,
+};
+
+/// An example to store.
+#[derive(Clone, Debug)]
+pub struct NewExample {
+    /// The example.
+    pub row: ExampleRow,
+    /// Its embedding; `None` if the store has it already.
+    pub embedding: Option<Vec<f32>>,
+}
+
+/// The tensor of a segment.
+const TENSOR: &str = "embeddings";
+
+fn file(segment: &str) -> String {
+    format!("segments/{segment}.safetensors")
+}
+
+impl Store {
+    /// Whether the store has the embedding of an image.
+    pub async fn has_embedding(&self, tenant: &Tenant, space: &str, hash: &ContentHash) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 FROM embeddings WHERE tenant = ? AND space = ? AND hash = ?")
+            .bind(tenant.as_str())
+            .bind(space)
+            .bind(&hash.as_bytes()[..])
+            .fetch_optional(&self.sql)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
+    /// back, for each, whether it is new; another import may have stored it in the meantime. `None` if the dataset was
+    /// deleted.
+    pub async fn add(
+        &self,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        examples: &[NewExample],
+    ) -> Result<Option<Vec<bool>>, StoreError> {
+        let embedded: Vec<(&ContentHash, &[f32])> =
+            examples.iter().filter_map(|e| e.embedding.as_deref().map(|row| (&e.row.hash, row))).collect();
+        let segment = match embedded.is_empty() {
+            true => None,
+            false => Some(self.write_segment(dataset, &embedded).await?),
+        };
+        let mut write = self.write().await?;
+        let there =
+            sqlx::query("SELECT 1 FROM datasets WHERE id = ?").bind(dataset.id).fetch_optional(&mut *write).await?;
+        if there.is_none() {
+            return Ok(None);
+        }
+        if let Some((segment, checksum)) = &segment {
+            sqlx::query("INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?)")
+                .bind(segment)
+                .bind(tenant.as_str())
+                .bind(&dataset.space)
+                .bind(embedded.len() as i64)
+                .bind(&checksum[..])
+                .execute(&mut *write)
+                .await?;
+            for (row, (hash, _)) in embedded.iter().enumerate() {
+                sqlx::query(
+                    "INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES (?, ?, ?, ?, ?)
+                     ON CONFLICT DO NOTHING",
+                )
+                .bind(tenant.as_str())
+                .bind(&dataset.space)
+                .bind(&hash.as_bytes()[..])
+                .bind(segment)
+                .bind(row as i64)
+                .execute(&mut *write)
+                .await?;
+            }
+        }
+        let mut new = Vec::with_capacity(examples.len());
+        for example in examples {
+            let done = sqlx::query(
+                "INSERT INTO examples (dataset, tenant, hash, label, split) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(dataset.id)
+            .bind(tenant.as_str())
+            .bind(&example.row.hash.as_bytes()[..])
+            .bind(&example.row.label)
+            .bind(example.row.split as i32)
+            .execute(&mut *write)
+            .await?;
+            new.push(done.rows_affected() == 1);
+        }
+        write.commit().await?;
+        Ok(Some(new))
+    }
+
+    async fn write_segment(
+        &self,
+        dataset: &DatasetRow,
+        rows: &[(&ContentHash, &[f32])],
+    ) -> Result<(String, [u8; 32]), StoreError> {
+        let id = Uuid::now_v7().to_string();
+        let damaged =
+            |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
+        let data: Vec<u8> = rows.iter().flat_map(|(_, row)| bytes(row)).collect();
+        let shape = vec![rows.len(), dataset.dimension as usize];
+        let tensor = TensorView::new(Dtype::F32, shape, &data).map_err(damaged)?;
+        let metadata = HashMap::from([("space".to_owned(), dataset.space.clone())]);
+        let segment = safetensors::serialize([(TENSOR, tensor)], Some(metadata)).map_err(damaged)?;
+        let checksum = *blake3::hash(&segment).as_bytes();
+        self.put(&file(&id), segment).await?;
+        Ok((id, checksum))
+    }
+
+    /// Fill `features`, `[hashes, dimension]`, with the embeddings of `hashes`, each segment being read once.
+    pub async fn embeddings(
+        &self,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        hashes: &[ContentHash],
+    ) -> Result<Vec<f32>, StoreError> {
+        let dimension = dataset.dimension as usize;
+        let position: HashMap<ContentHash, usize> = hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
+        let rows = sqlx::query(
+            "SELECT e.hash AS hash, m.segment AS segment, m.row AS row, s.checksum AS checksum
+             FROM examples e
+             JOIN embeddings m ON m.tenant = ? AND m.space = ? AND m.hash = e.hash
+             JOIN segments s ON s.id = m.segment
+             WHERE e.dataset = ? ORDER BY m.segment",
+        )
+        .bind(tenant.as_str())
+        .bind(&dataset.space)
+        .bind(dataset.id)
+        .fetch_all(&self.sql)
+        .await?;
+        let mut features = vec![f32::NAN; hashes.len() * dimension];
+        let mut open: Option<(String, Vec<f32>)> = None;
+        for row in rows {
+            let Some(at) = ContentHash::from_slice(row.try_get("hash")?).and_then(|hash| position.get(&hash)) else {
+                continue;
+            };
+            let segment: String = row.try_get("segment")?;
+            if open.as_ref().is_none_or(|(id, _)| *id != segment) {
+                let numbers = self.read_segment(&segment, row.try_get("checksum")?, dimension).await?;
+                open = Some((segment.clone(), numbers));
+            }
+            let start = row.try_get::<i64, _>("row")? as usize * dimension;
+            let numbers = open.as_ref().and_then(|(_, numbers)| numbers.get(start..start + dimension));
+            let numbers = numbers.ok_or_else(|| StoreError::Damaged {
+                file: file(&segment),
+                reason: "it has fewer rows than were written".into(),
+            })?;
+            features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
+        }
+        Ok(features)
+    }
+
+    async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
+        let file = file(id);
+        let damaged = |reason: String| StoreError::Damaged { file: file.clone(), reason };
+        let bytes = self.get(&file, checksum).await?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let tensor = tensors.tensor(TENSOR).map_err(|error| damaged(error.to_string()))?;
+        match (tensor.shape(), tensor.dtype()) {
+            (&[_, columns], Dtype::F32) if columns == dimension => Ok(floats(tensor.data())),
+            (shape, dtype) => {
+                Err(damaged(format!("it holds {dtype:?} {shape:?}; F32 [rows, {dimension}] is expected")))
+            }
+        }
+    }
+
+    /// Every segment file that counts.
+    pub(super) async fn segment_files(&self) -> Result<Vec<String>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
+        Ok(ids.iter().map(|id| file(id)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_proto::v1::Split;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::names::Name;
+
+    fn example(seed: u8, label: &str, embedded: bool) -> NewExample {
+        let hash = ContentHash::from_slice(blake3::hash(&[seed]).as_bytes()).unwrap();
+        let row = ExampleRow { hash, label: label.to_owned(), split: Split::Train };
+        NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]) }
+    }
+
+    #[tokio::test]
+    async fn examples_are_stored_once_and_embeddings_outlive_a_restart() {
+        let folder = TempDir::new().unwrap();
+        let (tenant, name) = (Tenant::default(), Name::parse("name", "d").unwrap());
+        let store = Store::open(folder.path()).await.unwrap();
+        assert!(store.create_dataset(&tenant, &name, "net", "net@0", 3).await.unwrap());
+        assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3).await.unwrap());
+        let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
+        let all = [example(1, "a", true), example(2, "b", true)];
+        assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), Some(vec![true, true]));
+        let again = [example(2, "b", false), example(3, "a", true)];
+        assert_eq!(store.add(&tenant, &dataset, &again).await.unwrap(), Some(vec![false, true]));
+        drop(store);
+
+        let store = Store::open(folder.path()).await.unwrap();
+        let rows = store.examples(dataset.id).await.unwrap();
+        assert_eq!(rows.len(), 3);
+        let hashes = [example(3, "", false).row.hash, example(1, "", false).row.hash];
+        assert_eq!(store.embeddings(&tenant, &dataset, &hashes).await.unwrap(), [3.0, 1.0, 2.0, 1.0, 1.0, 2.0]);
+        assert!(store.has_embedding(&tenant, "net@0", &hashes[0]).await.unwrap());
+        assert!(!store.has_embedding(&tenant, "net@1", &hashes[0]).await.unwrap());
+        assert!(store.delete_dataset(&tenant, &name).await.unwrap());
+        assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), None, "the dataset is gone");
+        assert_eq!(store.examples(dataset.id).await.unwrap().len(), 0);
+    }
+}
