@@ -1,6 +1,9 @@
 //! One run: from a dataset's examples to a head with its report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+};
 
 use graft_proto::v1::{
     ClassReport, Head, L2Trial, Report, Split, TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun,
@@ -12,7 +15,7 @@ use crate::{
     error::RunError,
     evaluate::evaluate,
     fit::{
-        self, Examples, Fitted, Options,
+        self, FitOptions, FittedHead, Phase, Progress, TrainingData,
         head::{LinearHead, softmax},
         split::{self, Plan},
     },
@@ -110,10 +113,13 @@ pub async fn run(
     let (fit_on, labels) = snapshot.pick(&[&snapshot.plan.train[..], &snapshot.plan.validation].concat());
     let features = store.embeddings(tenant, &dataset, &fit_on).await?;
     let (classes, train) = (snapshot.labels.len(), snapshot.plan.train.len());
-    let to_fit = Examples { features, labels, dimension, classes, train };
+    let data = TrainingData::new(features, dimension, labels, classes, train)?;
     let options = options(run.options.as_ref());
     let (fitted, mut watch) = blocking(move || {
-        let fitted = fit::fit(to_fit, &options, &mut |now| watch(describe(now)));
+        let fitted = fit::fit_head(data, &options, &mut |now| match watch(describe(now)) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        });
         fitted.map(|fitted| (fitted, watch))
     })
     .await??;
@@ -122,7 +128,7 @@ pub async fn run(
     let (measure_on, truth) = snapshot.pick(&snapshot.plan.test);
     let features = store.embeddings(tenant, &dataset, &measure_on).await?;
     let head = fitted.head.clone();
-    let probabilities = blocking(move || probabilities(&head, features)).await?.map_err(fit::FitError::Candle)?;
+    let probabilities = blocking(move || probabilities(&head, features)).await?.map_err(fit::FitError::Tensor)?;
     let report = report(&snapshot, &fitted, &probabilities, &truth);
     let head = Head {
         name: run.head.clone(),
@@ -146,12 +152,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     spawn_blocking(work).await.map_err(|error| RunError::Broken(error.to_string()))
 }
 
-fn options(wanted: Option<&TrainingOptions>) -> Options {
-    let mut options = Options::default();
+fn options(wanted: Option<&TrainingOptions>) -> FitOptions {
+    let mut options = FitOptions::default();
     if let Some(wanted) = wanted {
-        if !wanted.l2.is_empty() {
-            options.l2.clone_from(&wanted.l2);
-        }
+        options.l2.clone_from(&wanted.l2);
         if wanted.max_iterations > 0 {
             options.max_iterations = wanted.max_iterations;
         }
@@ -169,7 +173,7 @@ fn probabilities(head: &LinearHead, features: Vec<f32>) -> Result<Vec<f32>, cand
     Ok(logits)
 }
 
-fn report(snapshot: &Snapshot, fitted: &Fitted, probabilities: &[f32], truth: &[u32]) -> Report {
+fn report(snapshot: &Snapshot, fitted: &FittedHead, probabilities: &[f32], truth: &[u32]) -> Report {
     let found = evaluate(probabilities, truth, snapshot.labels.len());
     let class = |(label, class): (&String, &crate::evaluate::ClassEvaluation)| ClassReport {
         label: label.clone(),
@@ -178,11 +182,7 @@ fn report(snapshot: &Snapshot, fitted: &Fitted, probabilities: &[f32], truth: &[
         f1: class.f1,
         support: class.support,
     };
-    let trial = |trial: &fit::path::Trial| L2Trial {
-        l2: trial.l2,
-        log_loss: trial.measured.log_loss,
-        accuracy: trial.measured.accuracy,
-    };
+    let trial = |trial: &fit::L2Trial| L2Trial { l2: trial.l2, log_loss: trial.log_loss, accuracy: trial.accuracy };
     Report {
         accuracy: found.accuracy,
         macro_f1: found.macro_f1,
@@ -204,14 +204,17 @@ fn progress(phase: TrainingPhase, fraction: f64) -> TrainingProgress {
     TrainingProgress { phase: phase as i32, fraction, ..Default::default() }
 }
 
-fn describe(now: &fit::Progress) -> TrainingProgress {
-    let phase = if now.refitting { TrainingPhase::Refit } else { TrainingPhase::Select };
+fn describe(now: Progress) -> TrainingProgress {
+    let phase = match now.phase {
+        Phase::Select => TrainingPhase::Select,
+        Phase::Refit => TrainingPhase::Refit,
+    };
     TrainingProgress {
         phase: phase as i32,
-        fraction: now.fraction,
+        fraction: now.fraction * 0.95,
         iterations: now.iterations,
         loss: now.loss,
-        validation_loss: now.best.map_or(0.0, |best| best.measured.log_loss),
-        validation_accuracy: now.best.map_or(0.0, |best| best.measured.accuracy),
+        validation_loss: now.validation_loss.unwrap_or_default(),
+        validation_accuracy: now.validation_accuracy.unwrap_or_default(),
     }
 }
