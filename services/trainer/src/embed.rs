@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long one image may take if its caller named no deadline.
 const ONE_IMAGE: Duration = Duration::from_secs(30);
+/// How long the extractor may take to open a stream: it may have to load the backbone first.
+const BEGIN: Duration = Duration::from_secs(120);
 /// What the extractor may send ahead of our reading on one stream, in bytes.
 const WINDOW: u32 = 1 << 20;
 
@@ -95,8 +97,23 @@ impl Extractor {
         if let Some(deadline) = deadline {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         }
-        let answers = self.client.clone().extract(request).await.map_err(|status| explain(status, &self.url))?;
+        let mut client = self.client.clone();
+        let answers = tokio::time::timeout(BEGIN, client.extract(request)).await.map_err(|_| {
+            status::unavailable(format!("the extractor at {} did not answer within {} s", self.url, BEGIN.as_secs()))
+        })?;
+        let answers = answers.map_err(|status| match explain(status, &self.url) {
+            status if status.code() == Code::NotFound => status::precondition(
+                "backbone",
+                format!("`{space}` is needed, but of the extractor at {}: {}", self.url, status.message()),
+            ),
+            status => status,
+        })?;
         Ok(Embedding { url: self.url.clone(), requests: Some(requests), answers: answers.into_inner() })
+    }
+
+    /// What to say of a stream that the extractor ended with images unanswered.
+    pub fn ended_early(&self) -> Status {
+        unreachable(&self.url, "it ended the stream before it had answered everything")
     }
 
     /// Embed one image for somebody who waits.
@@ -115,7 +132,7 @@ impl Extractor {
             match embedding.next().await? {
                 Some(Answer::Embedded(mut rows)) if rows.len() == 1 => Ok(rows.remove(0).1),
                 Some(Answer::Refused(_, status)) => Err(status),
-                _ => Err(status::internal("the extractor gave no answer")),
+                _ => Err(self.ended_early()),
             }
         };
         match tokio::time::timeout_at(deadline.into(), one).await {
@@ -164,14 +181,64 @@ impl Embedding {
     }
 }
 
+/// The next answer of a stream, once there is one.
+pub async fn next(embedding: &mut Option<Embedding>) -> Result<Option<Answer>, Status> {
+    match embedding {
+        Some(embedding) => embedding.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What the caller of the trainer should know of a status of the extractor.
 fn explain(status: Status, url: &str) -> Status {
+    // A status that was not received but made here has a source: the connection was refused or lost.
+    let lost = std::error::Error::source(&status).is_some();
     match status.code() {
-        // What a lost or refused connection looks like.
-        Code::Unavailable | Code::Unknown | Code::Cancelled => status::unavailable(format!(
-            "the extractor at {url} cannot be reached ({}); start it, or name another by --extractor",
-            status.message()
-        )),
-        _ => status,
+        Code::Unavailable => unreachable(url, &cause(&status)),
+        _ if lost => unreachable(url, &cause(&status)),
+        // It is said anew, without the metadata of the extractor's answer.
+        code => Status::with_details(code, status.message(), status.details().to_vec().into()),
+    }
+}
+
+fn unreachable(url: &str, why: &str) -> Status {
+    status::unavailable(format!(
+        "the extractor at {url} cannot be reached ({why}); start graft-extractor there, or name another by --extractor"
+    ))
+}
+
+/// The innermost error: what the system said.
+fn cause(status: &Status) -> String {
+    let mut error: &dyn std::error::Error = status;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    match std::error::Error::source(status) {
+        Some(_) => error.to_string(),
+        None => status.message().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_extractor_that_is_not_there_is_named() {
+        // Port 1 is the TCP port multiplexer's: nobody listens there.
+        let extractor = Extractor::new("http://127.0.0.1:1").unwrap();
+        let status = extractor.backbone("").await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        let message = status.message();
+        assert!(message.contains("http://127.0.0.1:1") && message.contains("refused"), "{message}");
+        let status = extractor.begin("", "", Priority::Bulk, None).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn what_the_extractor_said_is_passed_on() {
+        let said = status::invalid("image.encoded", "no image");
+        let passed = explain(Status::with_details(said.code(), said.message(), said.details().to_vec().into()), "u");
+        assert_eq!((passed.code(), passed.message(), passed.details()), (said.code(), said.message(), said.details()));
     }
 }

@@ -10,7 +10,7 @@
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
 //! - [`runs`]: the worker that fits one run after the other.
 //! - [`classify`]: a head's answer.
-//! - [`service`]: gRPC.
+//! - [`service`] is gRPC.
 //!
 //! Around it: [`config`], [`error`], [`names`], [`paging`].
 

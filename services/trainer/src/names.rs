@@ -10,7 +10,7 @@ const NAME_BYTES: usize = 63;
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 128;
 /// The longest id that a caller gives an item, in bytes.
-const ID_BYTES: usize = 256;
+pub const ID_BYTES: usize = 256;
 
 /// Whose rows are meant. It comes from the caller's credentials, never from the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,6 +5,9 @@
 use graft_trainer::evaluate::{ClassEvaluation, evaluate};
 use serde_json::Value;
 
+/// One figure of a class.
+type Column = fn(&ClassEvaluation) -> f64;
+
 #[test]
 fn the_figures_are_those_of_scikit_learn() {
     let file: Value = serde_json::from_str(include_str!("figures/metrics.json")).unwrap();
@@ -27,7 +30,7 @@ fn check(index: usize, case: &Value) {
     near("accuracy", found.accuracy, case["accuracy"].as_f64().unwrap());
     near("macro F1", found.macro_f1, case["macro_f1"].as_f64().unwrap());
     near("log loss", found.log_loss, case["log_loss"].as_f64().unwrap());
-    let columns: [(&str, fn(&ClassEvaluation) -> f64); 4] = [
+    let columns: [(&str, Column); 4] = [
         ("precision", |class| class.precision),
         ("recall", |class| class.recall),
         ("f1", |class| class.f1),

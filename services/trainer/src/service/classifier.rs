@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Answers;
 use crate::{
     classify::{HeadCache, ServedHead, check_top_k},
-    embed::{Answer, Embedding, Extractor},
+    embed::{self, Answer, Embedding, Extractor},
     names::{HeadRef, Tenant, check_id},
 };
 
@@ -119,7 +119,7 @@ impl Stream {
                     Some(request) => self.read(request).await?,
                     None => more = false,
                 },
-                answer = next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
+                answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
             }
         }
         Ok(())
@@ -160,9 +160,7 @@ impl Stream {
 
     async fn take(&mut self, answer: Option<Answer>) -> Result<(), Status> {
         let results: Vec<(String, Result<Vec<f32>, Status>)> = match answer {
-            None => {
-                return Err(status::unavailable("the extractor ended the stream before it had answered everything"));
-            }
+            None => return Err(self.extractor.ended_early()),
             Some(Answer::Embedded(rows)) => rows.into_iter().map(|(id, row)| (id, Ok(row))).collect(),
             Some(Answer::Refused(id, status)) => vec![(id, Err(status))],
         };
@@ -182,12 +180,5 @@ impl Stream {
         };
         let answer = ClassifyStreamResponse { id, result: Some(result) };
         self.answers.send(Ok(answer)).await.map_err(|_| Status::cancelled("the caller went away"))
-    }
-}
-
-async fn next(embedding: &mut Option<Embedding>) -> Result<Option<Answer>, Status> {
-    match embedding {
-        Some(embedding) => embedding.next().await,
-        None => std::future::pending().await,
     }
 }

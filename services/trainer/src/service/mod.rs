@@ -1,10 +1,10 @@
 //! The gRPC services: each only translates between the API and the modules that do the work.
 //!
 //! # Layout
-//! - [`datasets`]: `graft.v1.DatasetService`.
-//! - [`runs`]: `graft.v1.TrainingService`.
-//! - [`heads`]: `graft.v1.HeadService`.
-//! - [`classifier`]: `graft.v1.ClassifierService`.
+//! - [`datasets`] is `graft.v1.DatasetService`.
+//! - [`runs`] is `graft.v1.TrainingService`.
+//! - [`heads`] is `graft.v1.HeadService`.
+//! - [`classifier`] is `graft.v1.ClassifierService`.
 
 use futures::stream::BoxStream;
 use tonic::Status;

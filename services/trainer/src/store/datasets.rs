@@ -1,11 +1,11 @@
 //! Datasets and their examples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use graft_proto::v1::{ClassCount, Dataset, Split};
-use sqlx::Row;
+use sqlx::{QueryBuilder, Row, Sqlite};
 
-use super::{Store, now, timestamp};
+use super::{Store, now, segments::push_hashes, timestamp};
 use crate::{
     content::ContentHash,
     error::StoreError,
@@ -132,14 +132,17 @@ impl Store {
         })
     }
 
-    /// The label of an image in a dataset, if it is there.
-    pub async fn label(&self, dataset: i64, hash: &ContentHash) -> Result<Option<String>, StoreError> {
-        let label = sqlx::query_scalar("SELECT label FROM examples WHERE dataset = ? AND hash = ?")
-            .bind(dataset)
-            .bind(&hash.as_bytes()[..])
-            .fetch_optional(&self.sql)
-            .await?;
-        Ok(label)
+    /// The labels of those of these images that a dataset has. Ask for a few hundred at once, at the most.
+    pub async fn labels(
+        &self,
+        dataset: i64,
+        hashes: &[ContentHash],
+    ) -> Result<HashMap<ContentHash, String>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash, label FROM examples WHERE dataset = ");
+        query.push_bind(dataset);
+        push_hashes(&mut query, hashes);
+        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
+        Ok(rows.iter().filter_map(|row| Some((ContentHash::from_slice(row.get("hash"))?, row.get("label")))).collect())
     }
 
     /// Every example of a dataset, in the order of the hashes.

@@ -1,6 +1,6 @@
 //! Versions of heads. A version is never changed once written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::Head;
 use prost::Message;
@@ -119,8 +119,9 @@ impl Store {
     }
 
     /// Every file of weights that counts.
-    pub(super) async fn head_files(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT file FROM heads").fetch_all(&self.sql).await?)
+    pub(super) async fn head_files(&self) -> Result<HashSet<String>, StoreError> {
+        let files: Vec<String> = sqlx::query_scalar("SELECT file FROM heads").fetch_all(&self.sql).await?;
+        Ok(files.into_iter().collect())
     }
 }
 

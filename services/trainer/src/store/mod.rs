@@ -10,6 +10,7 @@
 //! - [`heads`]: versions of heads.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -90,10 +91,13 @@ impl Store {
             .busy_timeout(BUSY);
         let sql = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
         sqlx::migrate!().run(&sql).await?;
-        let files = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
+        // A row may count a file only once the file is as durable as the row will be.
+        let files = Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true));
         let store = Store { sql, files, _lock: Arc::new(lock) };
-        store.remove_orphans("segments", store.segment_files().await?).await?;
-        store.remove_orphans("heads", store.head_files().await?).await?;
+        for (kind, counted) in [("segments", store.segment_files().await?), ("heads", store.head_files().await?)] {
+            store.remove_orphans(kind, &counted).await?;
+            remove_unfinished(&folder.join(kind));
+        }
         Ok(store)
     }
 
@@ -122,13 +126,26 @@ impl Store {
     }
 
     /// Remove the files of `folder` that no row counts: a crash came between file and row.
-    async fn remove_orphans(&self, folder: &str, counted: Vec<String>) -> Result<(), StoreError> {
+    async fn remove_orphans(&self, folder: &str, counted: &HashSet<String>) -> Result<(), StoreError> {
         let found: Vec<_> = self.files.list(Some(&ObjectPath::from(folder))).try_collect().await?;
-        for file in found.into_iter().filter(|file| !counted.iter().any(|c| c == file.location.as_ref())) {
+        for file in found.into_iter().filter(|file| !counted.contains(file.location.as_ref())) {
             tracing::info!(file = %file.location, "removing what an interrupted write left");
             self.files.delete(&file.location).await?;
         }
         Ok(())
+    }
+}
+
+/// Remove what a crash left of files that were being written. The object store stages them as `NAME#N`, and does not list
+/// those.
+fn remove_unfinished(folder: &Path) {
+    // The folder is made with its first file.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let staged = path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'#'));
+        if staged && let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "an unfinished file cannot be removed");
+        }
     }
 }
 
@@ -166,9 +183,10 @@ mod tests {
         let store = Store::open(folder.path()).await.unwrap();
         assert!(matches!(Store::open(folder.path()).await, Err(OpenError::Locked { .. })));
         store.put("segments/orphan.safetensors", vec![1]).await.unwrap();
+        fs::write(folder.path().join("segments/half.safetensors#1"), [1]).unwrap();
         drop(store);
         Store::open(folder.path()).await.unwrap();
-        assert!(!folder.path().join("segments/orphan.safetensors").exists());
+        assert_eq!(fs::read_dir(folder.path().join("segments")).unwrap().count(), 0);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! Files of embeddings, and which image is where.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use sqlx::Row;
+use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::{
@@ -34,15 +34,18 @@ fn file(segment: &str) -> String {
 }
 
 impl Store {
-    /// Whether the store has the embedding of an image.
-    pub async fn has_embedding(&self, tenant: &Tenant, space: &str, hash: &ContentHash) -> Result<bool, StoreError> {
-        let found = sqlx::query("SELECT 1 FROM embeddings WHERE tenant = ? AND space = ? AND hash = ?")
-            .bind(tenant.as_str())
-            .bind(space)
-            .bind(&hash.as_bytes()[..])
-            .fetch_optional(&self.sql)
-            .await?;
-        Ok(found.is_some())
+    /// Which of these images the store has embedded already. Ask for a few hundred at once, at the most.
+    pub async fn embedded(
+        &self,
+        tenant: &Tenant,
+        space: &str,
+        hashes: &[ContentHash],
+    ) -> Result<HashSet<ContentHash>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM embeddings WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(space);
+        push_hashes(&mut query, hashes);
+        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
+        Ok(rows.iter().filter_map(|row| ContentHash::from_slice(row.get("hash"))).collect())
     }
 
     /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
@@ -125,7 +128,10 @@ impl Store {
         Ok((id, checksum))
     }
 
-    /// Fill `features`, `[hashes, dimension]`, with the embeddings of `hashes`, each segment being read once.
+    /// The embeddings of `hashes`, `[hashes, dimension]` in their order, each segment being read once.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names a segment that is not what was written, or the database if it has lost one.
     pub async fn embeddings(
         &self,
         tenant: &Tenant,
@@ -146,7 +152,8 @@ impl Store {
         .bind(dataset.id)
         .fetch_all(&self.sql)
         .await?;
-        let mut features = vec![f32::NAN; hashes.len() * dimension];
+        let mut features = vec![0.0; hashes.len() * dimension];
+        let mut missing = hashes.len();
         let mut open: Option<(String, Vec<f32>)> = None;
         for row in rows {
             let Some(at) = ContentHash::from_slice(row.try_get("hash")?).and_then(|hash| position.get(&hash)) else {
@@ -164,6 +171,13 @@ impl Store {
                 reason: "it has fewer rows than were written".into(),
             })?;
             features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
+            missing -= 1;
+        }
+        if missing > 0 {
+            return Err(StoreError::Damaged {
+                file: "graft.db".into(),
+                reason: format!("{missing} of the embeddings that `{}` needs are not there", dataset.name),
+            });
         }
         Ok(features)
     }
@@ -183,10 +197,20 @@ impl Store {
     }
 
     /// Every segment file that counts.
-    pub(super) async fn segment_files(&self) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn segment_files(&self) -> Result<HashSet<String>, StoreError> {
         let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
         Ok(ids.iter().map(|id| file(id)).collect())
     }
+}
+
+/// ` AND hash IN (…)`.
+pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, hashes: &[ContentHash]) {
+    query.push(" AND hash IN (");
+    let mut list = query.separated(", ");
+    for hash in hashes {
+        list.push_bind(hash.as_bytes().to_vec());
+    }
+    query.push(")");
 }
 
 #[cfg(test)]
@@ -222,8 +246,13 @@ mod tests {
         assert_eq!(rows.len(), 3);
         let hashes = [example(3, "", false).row.hash, example(1, "", false).row.hash];
         assert_eq!(store.embeddings(&tenant, &dataset, &hashes).await.unwrap(), [3.0, 1.0, 2.0, 1.0, 1.0, 2.0]);
-        assert!(store.has_embedding(&tenant, "net@0", &hashes[0]).await.unwrap());
-        assert!(!store.has_embedding(&tenant, "net@1", &hashes[0]).await.unwrap());
+        let unknown = example(9, "", false).row.hash;
+        let asked = [hashes[0], unknown];
+        assert_eq!(store.embedded(&tenant, "net@0", &asked).await.unwrap(), HashSet::from([hashes[0]]));
+        assert!(store.embedded(&tenant, "net@1", &asked).await.unwrap().is_empty());
+        assert_eq!(store.labels(dataset.id, &asked).await.unwrap(), HashMap::from([(hashes[0], "a".to_owned())]));
+        let lost = store.embeddings(&tenant, &dataset, &asked).await.unwrap_err().to_string();
+        assert!(lost.starts_with("graft.db: 1 of"), "{lost}");
         assert!(store.delete_dataset(&tenant, &name).await.unwrap());
         assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), None, "the dataset is gone");
         assert_eq!(store.examples(dataset.id).await.unwrap().len(), 0);

@@ -4,6 +4,11 @@
 //! again either. The rest goes to the extractor. Embeddings are gathered into segments, and an example is said to be
 //! stored only once its segment and its row are on disk.
 
+//!
+//! # Layout
+//! - [`intake`] checks one example.
+//! - [`outcome`] says what became of it.
+
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
@@ -11,24 +16,30 @@ use std::{
 
 use graft_chassis::status;
 use graft_proto::v1::{
-    Example, ExampleOutcome, Image, ImportExamplesRequest, ImportExamplesResponse, Outcome, Priority, Split,
+    Example, ExampleOutcome, Image, ImportExamplesRequest, ImportExamplesResponse, Outcome, Priority,
     import_examples_request,
 };
 use metrics::counter;
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Status, Streaming};
 
+use self::{
+    intake::Checked,
+    outcome::{count, outcome, rejected, same_image},
+};
 use crate::{
     content::ContentHash,
-    embed::{Answer, Embedding, Extractor},
-    fit::split::by_content,
-    names::{Tenant, check_id, check_label},
+    embed::{self, Answer, Embedding, Extractor},
+    names::Tenant,
     store::{
         Store,
         datasets::{DatasetRow, ExampleRow},
         segments::NewExample,
     },
 };
+
+pub mod intake;
+pub mod outcome;
 
 /// Examples in one segment, at the most.
 const SEGMENT: usize = 512;
@@ -37,6 +48,8 @@ const WAIT: Duration = Duration::from_millis(500);
 /// Images at the extractor, at the most, and their bytes.
 const IMAGES_OUT: usize = 256;
 const BYTES_OUT: usize = 64 << 20;
+/// Examples that are looked up together, and outcomes in one message, at the most.
+const CHUNK: usize = 256;
 /// Messages of outcomes that the caller has not read, at the most.
 pub const OUTCOMES_OUT: usize = 16;
 
@@ -60,8 +73,8 @@ pub struct Import {
     /// What waits to be written, and since when.
     ready: Vec<(NewExample, String)>,
     since: Option<Instant>,
-    /// Images on their way, so that the same one is not embedded twice, with those that came after.
-    under_way: HashMap<ContentHash, Twin>,
+    /// Images on their way, so that the same one is not embedded twice: the ids and labels of its later appearances.
+    under_way: HashMap<ContentHash, Vec<(String, String)>>,
 }
 
 /// An example whose embedding is waited for.
@@ -69,12 +82,6 @@ struct Waiting {
     id: String,
     row: ExampleRow,
     bytes: usize,
-}
-
-/// The label of an image on its way, and the same image's later appearances in the stream.
-struct Twin {
-    label: String,
-    later: Vec<(String, String)>,
 }
 
 impl Import {
@@ -120,7 +127,7 @@ impl Import {
                     Some(request) => self.read(request).await?,
                     None => more = false,
                 },
-                answer = next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
+                answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
                 () = sleep_until(due) => {}
             }
             if self.ready.len() >= SEGMENT || due.is_some_and(|due| due <= Instant::now()) {
@@ -137,52 +144,50 @@ impl Import {
             }
             None => return Err(status::invalid("examples", "a message without examples")),
         };
+        let mut examples = examples.into_iter();
+        loop {
+            let chunk: Vec<Example> = examples.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.admit(chunk).await?;
+            // A message may hold far more small images than a segment does.
+            if self.ready.len() >= SEGMENT {
+                self.flush().await?;
+            }
+        }
+    }
+
+    /// Take a few examples in: tell the outcomes that are known already, and keep the rest.
+    async fn admit(&mut self, examples: Vec<Example>) -> Result<(), Status> {
         let mut outcomes = Vec::new();
+        let mut checked = Vec::with_capacity(examples.len());
         for example in examples {
-            let id = example.id.clone();
-            match self.admit(example).await {
-                Ok(Some(outcome)) => outcomes.push(outcome),
-                Ok(None) => {}
-                // A fault of the store ends the import; a fault of the example only rejects it.
-                Err(status) if status.code() == tonic::Code::Internal => return Err(status),
-                Err(status) => outcomes.push(rejected(id, &status)),
+            match intake::check(example) {
+                Ok(example) => checked.push(example),
+                Err(rejected) => outcomes.push(*rejected),
+            }
+        }
+        let hashes: Vec<ContentHash> = checked.iter().map(|example| example.row.hash).collect();
+        let known = self.store.labels(self.dataset.id, &hashes).await?;
+        let embedded = self.store.embedded(&self.tenant, &self.dataset.space, &hashes).await?;
+        for Checked { id, row, image } in checked {
+            let hash = row.hash;
+            if let Some(later) = self.under_way.get_mut(&hash) {
+                later.push((id, row.label));
+            } else if let Some(stored) = known.get(&hash) {
+                outcomes.push(same_image(id, &row.label, stored));
+            } else if embedded.contains(&hash) {
+                counter!("graft_trainer_embeddings_reused_total").increment(1);
+                self.under_way.insert(hash, Vec::new());
+                self.gather(NewExample { row, embedding: None }, id);
+            } else {
+                self.under_way.insert(hash, Vec::new());
+                let bytes = size(&image);
+                self.backlog.push_back((Waiting { id, row, bytes }, image));
             }
         }
         self.tell(outcomes).await
-    }
-
-    /// Take an example in. Its outcome, if that is known already.
-    async fn admit(&mut self, example: Example) -> Result<Option<ExampleOutcome>, Status> {
-        let Example { id, label, split, image } = example;
-        check_id("examples.id", &id)?;
-        check_label("examples.label", &label)?;
-        let split = Split::try_from(split).map_err(|_| {
-            status::invalid(
-                "examples.split",
-                format!("{split} is unknown; SPLIT_TRAIN, SPLIT_VALIDATION and SPLIT_TEST are accepted"),
-            )
-        })?;
-        let missing = || status::invalid("examples.image", "missing; encoded bytes or raw pixels are accepted");
-        let image = image.ok_or_else(missing)?;
-        let hash = ContentHash::of(&image).ok_or_else(missing)?;
-        if let Some(twin) = self.under_way.get_mut(&hash) {
-            twin.later.push((id, label));
-            return Ok(None);
-        }
-        if let Some(stored) = self.store.label(self.dataset.id, &hash).await? {
-            return Ok(Some(same_image(id, &label, &stored)));
-        }
-        let split = if split == Split::Unspecified { by_content(hash.as_bytes()) } else { split };
-        self.under_way.insert(hash, Twin { label: label.clone(), later: Vec::new() });
-        let row = ExampleRow { hash, label, split };
-        if self.store.has_embedding(&self.tenant, &self.dataset.space, &hash).await? {
-            counter!("graft_trainer_embeddings_reused_total").increment(1);
-            self.gather(NewExample { row, embedding: None }, id);
-        } else {
-            let bytes = size(&image);
-            self.backlog.push_back((Waiting { id, row, bytes }, image));
-        }
-        Ok(None)
     }
 
     /// Send as much of the backlog as may be out at once.
@@ -199,6 +204,7 @@ impl Import {
         if images.is_empty() {
             return Ok(());
         }
+        counter!("graft_trainer_images_requested_total").increment(images.len() as u64);
         if self.embedding.is_none() {
             let DatasetRow { backbone, space, .. } = &self.dataset;
             self.embedding = Some(self.extractor.begin(backbone, space, Priority::Bulk, None).await?);
@@ -224,9 +230,7 @@ impl Import {
 
     async fn take(&mut self, answer: Option<Answer>) -> Result<(), Status> {
         match answer {
-            None => {
-                return Err(status::unavailable("the extractor ended the stream before it had answered everything"));
-            }
+            None => return Err(self.extractor.ended_early()),
             Some(Answer::Embedded(rows)) => {
                 counter!("graft_trainer_embeddings_received_total").increment(rows.len() as u64);
                 for (id, embedding) in rows {
@@ -242,7 +246,7 @@ impl Import {
                 let Some(waiting) = self.out.remove(&id) else { return Ok(()) };
                 self.bytes_out -= waiting.bytes;
                 let mut outcomes = vec![rejected(waiting.id, &status)];
-                let later = self.under_way.remove(&waiting.row.hash).map_or(vec![], |twin| twin.later);
+                let later = self.under_way.remove(&waiting.row.hash).unwrap_or_default();
                 outcomes.extend(later.into_iter().map(|(id, _)| rejected(id, &status)));
                 self.tell(outcomes).await?;
             }
@@ -270,30 +274,25 @@ impl Import {
             let ExampleRow { hash, label, .. } = example.row;
             let stored = match new {
                 true => label.clone(),
-                // Another import was faster.
-                false => self.store.label(self.dataset.id, &hash).await?.unwrap_or_else(|| label.clone()),
+                // Another import was faster; what it said is what counts.
+                false => self.store.labels(self.dataset.id, &[hash]).await?.remove(&hash).unwrap_or(label.clone()),
             };
             outcomes.push(if new { outcome(id, Outcome::Stored) } else { same_image(id, &label, &stored) });
-            let later = self.under_way.remove(&hash).map_or(vec![], |twin| twin.later);
+            let later = self.under_way.remove(&hash).unwrap_or_default();
             outcomes.extend(later.into_iter().map(|(id, label)| same_image(id, &label, &stored)));
         }
         self.tell(outcomes).await
     }
 
-    async fn tell(&self, outcomes: Vec<ExampleOutcome>) -> Result<(), Status> {
-        if outcomes.is_empty() {
-            return Ok(());
-        }
+    async fn tell(&self, mut outcomes: Vec<ExampleOutcome>) -> Result<(), Status> {
         count(&outcomes);
-        let sent = self.outcomes.send(Ok(ImportExamplesResponse { outcomes })).await;
-        sent.map_err(|_| Status::cancelled("the caller went away"))
-    }
-}
-
-async fn next(embedding: &mut Option<Embedding>) -> Result<Option<Answer>, Status> {
-    match embedding {
-        Some(embedding) => embedding.next().await,
-        None => std::future::pending().await,
+        while !outcomes.is_empty() {
+            let rest = outcomes.split_off(outcomes.len().min(CHUNK));
+            let sent = self.outcomes.send(Ok(ImportExamplesResponse { outcomes })).await;
+            sent.map_err(|_| Status::cancelled("the caller went away"))?;
+            outcomes = rest;
+        }
+        Ok(())
     }
 }
 
@@ -311,33 +310,4 @@ fn size(image: &Image) -> usize {
         Some(Source::Pixels(pixels)) => pixels.data.len(),
         None => 0,
     }
-}
-
-fn count(outcomes: &[ExampleOutcome]) {
-    for outcome in outcomes {
-        let name = match outcome.outcome() {
-            Outcome::Stored => "stored",
-            Outcome::AlreadyKnown => "already_known",
-            _ => "rejected",
-        };
-        counter!("graft_trainer_examples_total", "outcome" => name).increment(1);
-    }
-}
-
-fn outcome(id: String, outcome: Outcome) -> ExampleOutcome {
-    ExampleOutcome { id, outcome: outcome as i32, error: None }
-}
-
-fn rejected(id: String, status: &Status) -> ExampleOutcome {
-    ExampleOutcome { id, outcome: Outcome::Rejected as i32, error: Some(status::to_item_error(status)) }
-}
-
-/// The outcome of an image that the dataset has already, with the label `stored`.
-fn same_image(id: String, label: &str, stored: &str) -> ExampleOutcome {
-    if label == stored {
-        return outcome(id, Outcome::AlreadyKnown);
-    }
-    let message =
-        format!("`{label}` was given, but the dataset holds this very image as `{stored}`; one image has one label");
-    rejected(id, &status::precondition("examples.label", message))
 }

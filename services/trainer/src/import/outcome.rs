@@ -1,0 +1,55 @@
+//! What became of an example.
+
+use graft_chassis::status;
+use graft_proto::v1::{ExampleOutcome, Outcome};
+use metrics::counter;
+use tonic::Status;
+
+/// Stored, or known already.
+pub fn outcome(id: String, outcome: Outcome) -> ExampleOutcome {
+    ExampleOutcome { id, outcome: outcome as i32, error: None }
+}
+
+/// Not stored, and why.
+pub fn rejected(id: String, status: &Status) -> ExampleOutcome {
+    ExampleOutcome { id, outcome: Outcome::Rejected as i32, error: Some(status::to_item_error(status)) }
+}
+
+/// The outcome of an image that the dataset has already, with the label `stored`.
+pub fn same_image(id: String, label: &str, stored: &str) -> ExampleOutcome {
+    if label == stored {
+        return outcome(id, Outcome::AlreadyKnown);
+    }
+    let message =
+        format!("`{label}` was given, but the dataset holds this very image as `{stored}`; one image has one label");
+    rejected(id, &status::precondition("examples.label", message))
+}
+
+/// Count outcomes by what they are.
+pub fn count(outcomes: &[ExampleOutcome]) {
+    for outcome in outcomes {
+        let name = match outcome.outcome() {
+            Outcome::Stored => "stored",
+            Outcome::AlreadyKnown => "already_known",
+            Outcome::Rejected | Outcome::Unspecified => "rejected",
+        };
+        counter!("graft_trainer_examples_total", "outcome" => name).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn one_image_has_one_label() {
+        assert_eq!(same_image("a".into(), "cat", "cat").outcome(), Outcome::AlreadyKnown);
+        let conflict = same_image("a".into(), "cat", "dog");
+        assert_eq!(conflict.outcome(), Outcome::Rejected);
+        let error = conflict.error.unwrap();
+        assert_eq!(error.code, Code::FailedPrecondition as i32);
+        assert!(error.message.contains("`cat`") && error.message.contains("`dog`"), "{}", error.message);
+    }
+}
