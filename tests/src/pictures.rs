@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
+use ::image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use anyhow::Result;
 use bytes::Bytes;
 use graft_proto::v1::{Image, image};
-use image::{DynamicImage, ImageFormat, RgbImage};
 
 use crate::services::root;
 
@@ -24,7 +24,7 @@ pub fn stripes(width: u32, height: u32, seed: u32, format: ImageFormat) -> Resul
     let period = 3 + seed % 17;
     let picture = RgbImage::from_fn(width, height, |x, y| {
         let on = (x + y * (seed % 5) + seed) / period % 2;
-        image::Rgb([(on * 200) as u8, (seed * 37 % 256) as u8, ((x * 255) / width.max(1)) as u8])
+        Rgb([(on * 200) as u8, (seed * 37 % 256) as u8, ((x * 255) / width.max(1)) as u8])
     });
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(picture).write_to(&mut bytes, format)?;

@@ -1,1 +1,102 @@
-fn main() {}
+//! `graft`: the command of those who train and use classifiers.
+//!
+//! It knows files, terminals and processes; all else is asked of the services.
+//!
+//! # Layout
+//! - `up`: both services on this machine. `import`: labelled images from files. `train`, `classify`, `heads`, `datasets`:
+//!   the calls of the same names.
+//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use graft_client::Graft;
+use output::Output;
+
+mod classify;
+mod datasets;
+mod heads;
+mod import;
+mod output;
+mod progress;
+mod train;
+mod up;
+
+/// Train and serve many image classifiers on one frozen backbone.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a service cannot be reached; 4 done, but some inputs were rejected.
+#[derive(Parser)]
+#[command(name = "graft", version)]
+struct Cli {
+    /// Where the trainer is.
+    #[arg(long, global = true, env = "GRAFT_TRAINER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    trainer: String,
+    /// Where the extractor is.
+    #[arg(long, global = true, env = "GRAFT_EXTRACTOR", default_value = "http://127.0.0.1:7401", value_name = "URL")]
+    extractor: String,
+    /// A table for people, or one JSON document for programs, on standard output.
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start both services on this machine, until Ctrl-C.
+    Up(up::Up),
+    /// Add labelled images to a dataset: a folder with a sub-folder a class, or rows of pixels as CSV.
+    Import(import::Import),
+    /// Fit a classifier on a dataset and show how good it is.
+    Train(train::Train),
+    /// Classify image files or rows of pixels.
+    Classify(classify::Classify),
+    /// List, show or delete classifiers.
+    Heads(heads::Heads),
+    /// List, show or delete datasets.
+    Datasets(datasets::Datasets),
+}
+
+/// How a command ended, if it did not fail.
+enum Done {
+    /// Everything was done.
+    All,
+    /// Some inputs were rejected, and said so.
+    Some,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(Done::All) => ExitCode::SUCCESS,
+        Ok(Done::Some) => ExitCode::from(4),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref::<graft_client::Error>() {
+                Some(cause) if cause.is_unreachable() => {
+                    eprintln!(
+                        "hint: `graft up` starts both services on this machine; --trainer and --extractor name others"
+                    );
+                    ExitCode::from(3)
+                }
+                _ => ExitCode::from(1),
+            }
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Done> {
+    let graft = Graft::new(&cli.trainer, &cli.extractor)?;
+    match cli.command {
+        Command::Up(up) => up.run().await,
+        Command::Import(import) => import.run(&graft, cli.output).await,
+        Command::Train(train) => train.run(&graft, cli.output).await,
+        Command::Classify(classify) => classify.run(&graft, cli.output).await,
+        Command::Heads(heads) => heads.run(&graft, cli.output).await,
+        Command::Datasets(datasets) => datasets.run(&graft, cli.output).await,
+    }
+}

@@ -1,0 +1,161 @@
+//! `graft heads`: list, show or delete classifiers.
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use graft_client::{
+    Graft,
+    proto::{DeleteHeadRequest, GetHeadRequest, Head, ListHeadsRequest, Report},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Done,
+    output::{Output, table},
+};
+
+/// List, show or delete classifiers.
+#[derive(Args)]
+pub struct Heads {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The newest version of each head.
+    List,
+    /// One head with its report: NAME, or NAME@VERSION.
+    Show {
+        /// NAME for the newest version, or NAME@VERSION.
+        name: String,
+    },
+    /// Delete all versions of a head (NAME), or one (NAME@VERSION).
+    Delete {
+        /// NAME for all versions, or NAME@VERSION.
+        name: String,
+    },
+}
+
+impl Heads {
+    pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
+        let mut client = graft.trainer.heads();
+        match self.command.unwrap_or(Command::List) {
+            Command::List => {
+                let heads = all(graft).await?;
+                output.show(|| list(&heads), || heads.iter().map(json).collect())?;
+            }
+            Command::Show { name } => {
+                let answer = client.get_head(GetHeadRequest { name }).await.map_err(|s| graft.trainer.error(s))?;
+                let head = answer.into_inner().head.context("no head")?;
+                output.show(|| text(&head), || json(&head))?;
+            }
+            Command::Delete { name } => {
+                let request = DeleteHeadRequest { name: name.clone() };
+                client.delete_head(request).await.map_err(|s| graft.trainer.error(s))?;
+                output.show(|| format!("deleted {name}"), || json!({ "deleted": name }))?;
+            }
+        }
+        Ok(Done::All)
+    }
+}
+
+async fn all(graft: &Graft) -> Result<Vec<Head>> {
+    let (mut heads, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListHeadsRequest { page_size: 1000, page_token };
+        let answer = graft.trainer.heads().list_heads(request).await.map_err(|s| graft.trainer.error(s))?.into_inner();
+        heads.extend(answer.heads);
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            return Ok(heads);
+        }
+    }
+}
+
+fn list(heads: &[Head]) -> String {
+    let row = |head: &Head| {
+        let report = head.report.clone().unwrap_or_default();
+        vec![
+            format!("{}@{}", head.name, head.version),
+            head.labels.len().to_string(),
+            format!("{:.4}", report.accuracy),
+            format!("{:.4}", report.macro_f1),
+            report.train_count.to_string(),
+            report.test_count.to_string(),
+            head.space.clone(),
+        ]
+    };
+    let rows: Vec<_> = heads.iter().map(row).collect();
+    table(&["head", "classes", "accuracy", "macro F1", "train", "test", "space"], &rows)
+}
+
+/// A head with its report, for people.
+pub fn text(head: &Head) -> String {
+    let report = head.report.clone().unwrap_or_default();
+    let Report { accuracy, macro_f1, log_loss, l2, train_count, test_count, iterations, .. } = report;
+    let mut text = format!(
+        "{}@{} on {}\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on {test_count}\n\
+         accuracy {accuracy:.4}   macro F1 {macro_f1:.4}   log loss {log_loss:.4}\n\n",
+        head.name, head.version, head.space,
+    );
+    let row = |class: &graft_client::proto::ClassReport| {
+        let figures = [class.precision, class.recall, class.f1].map(|figure| format!("{figure:.3}"));
+        [vec![class.label.clone()], figures.to_vec(), vec![class.support.to_string()]].concat()
+    };
+    let rows: Vec<_> = report.classes.iter().map(row).collect();
+    text += &table(&["class", "precision", "recall", "F1", "support"], &rows);
+    text + "\n" + &confusion(&head.labels, &report.confusion)
+}
+
+fn confusion(labels: &[String], counts: &[u64]) -> String {
+    let mut headings = vec!["is \\ predicted"];
+    headings.extend(labels.iter().map(String::as_str));
+    let rows: Vec<Vec<String>> = labels
+        .iter()
+        .zip(counts.chunks(labels.len().max(1)))
+        .map(|(label, row)| [vec![label.clone()], row.iter().map(u64::to_string).collect()].concat())
+        .collect();
+    table(&headings, &rows)
+}
+
+/// A head with its report, for programs.
+pub fn json(head: &Head) -> Value {
+    let report = head.report.clone().unwrap_or_default();
+    let classes: Vec<Value> = report
+        .classes
+        .iter()
+        .map(|c| json!({ "label": c.label, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support }))
+        .collect();
+    let trials: Vec<Value> = report
+        .l2_trials
+        .iter()
+        .map(|t| json!({ "l2": t.l2, "log_loss": t.log_loss, "accuracy": t.accuracy }))
+        .collect();
+    json!({
+        "name": head.name, "version": head.version, "space": head.space, "backbone": head.backbone,
+        "labels": head.labels, "dimension": head.dimension, "dataset": head.dataset,
+        "training_run": head.training_run, "graft_version": head.graft_version,
+        "report": {
+            "accuracy": report.accuracy, "macro_f1": report.macro_f1, "log_loss": report.log_loss,
+            "classes": classes,
+            "confusion": report.confusion.chunks(head.labels.len().max(1)).collect::<Vec<_>>(),
+            "l2": report.l2, "l2_trials": trials, "train_count": report.train_count,
+            "validation_count": report.validation_count, "test_count": report.test_count,
+            "iterations": report.iterations, "converged": report.converged, "snapshot": report.snapshot,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_confusion_matrix_has_the_right_class_in_its_rows() {
+        let labels = ["cat".to_owned(), "dog".to_owned()];
+        assert_eq!(
+            confusion(&labels, &[3, 1, 0, 12]),
+            "is \\ predicted  cat  dog\ncat               3    1\ndog               0   12\n"
+        );
+    }
+}

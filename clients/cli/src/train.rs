@@ -1,0 +1,86 @@
+//! `graft train`: fit a classifier, follow the run, show how good it is.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use graft_client::{
+    Graft,
+    proto::{
+        CancelTrainingRunRequest, CreateTrainingRunRequest, GetHeadRequest, Head, TrainingOptions, TrainingPhase,
+        TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
+    },
+};
+
+use crate::{Done, heads, output::Output, progress::Progress};
+
+/// Parts of the whole that a progress bar shows.
+const PARTS: u64 = 1000;
+
+/// Fit a classifier on a dataset.
+#[derive(Args)]
+pub struct Train {
+    /// The dataset.
+    dataset: String,
+    /// The head to write a new version of; the dataset's name unless told.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    head: String,
+    /// L2 penalties to choose among on the validation split; nine from 1 to 0.0001 unless told.
+    #[arg(long, value_name = "L2", num_args = 1..)]
+    l2: Vec<f64>,
+    /// The most iterations for each L2; 200 unless told.
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
+    max_iterations: u32,
+}
+
+impl Train {
+    pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
+        let options = TrainingOptions { l2: self.l2, max_iterations: self.max_iterations };
+        let request = CreateTrainingRunRequest { dataset: self.dataset, head: self.head, options: Some(options) };
+        let created = graft.trainer.training().create_training_run(request).await;
+        let run = created.map_err(|status| graft.trainer.error(status))?.into_inner().training_run.context("no run")?;
+        let id = run.id.clone();
+        let run = tokio::select! {
+            run = follow(graft, run) => run?,
+            _ = tokio::signal::ctrl_c() => {
+                let cancelled = graft.trainer.training().cancel_training_run(CancelTrainingRunRequest { id }).await;
+                cancelled.map_err(|status| graft.trainer.error(status))?;
+                bail!("cancelled");
+            }
+        };
+        match run.state() {
+            TrainingState::Succeeded => {}
+            TrainingState::Cancelled => bail!("the run was cancelled"),
+            _ => bail!("the run failed: {}", run.error),
+        }
+        let name = format!("{}@{}", run.head, run.head_version);
+        let head = graft.trainer.heads().get_head(GetHeadRequest { name }).await;
+        let head: Head = head.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
+        output.show(|| heads::text(&head), || heads::json(&head))?;
+        Ok(Done::All)
+    }
+}
+
+async fn follow(graft: &Graft, run: TrainingRun) -> Result<TrainingRun> {
+    let mut progress = Progress::new(Some(PARTS));
+    let request = WatchTrainingRunRequest { id: run.id.clone() };
+    let states = graft.trainer.training().watch_training_run(request).await;
+    let mut states = states.map_err(|status| graft.trainer.error(status))?.into_inner();
+    let mut last = run;
+    while let Some(state) = states.message().await.map_err(|status| graft.trainer.error(status))? {
+        last = state.training_run.unwrap_or(last);
+        let now = last.progress.unwrap_or_default();
+        progress.at((now.fraction * PARTS as f64) as u64, &describe(&now));
+    }
+    progress.clear();
+    Ok(last)
+}
+
+fn describe(now: &TrainingProgress) -> String {
+    let phase = match now.phase() {
+        TrainingPhase::Unspecified => return "waiting".into(),
+        TrainingPhase::Load => return "reading embeddings".into(),
+        TrainingPhase::Select => "choosing L2",
+        TrainingPhase::Refit => "fitting",
+        TrainingPhase::Evaluate => return "measuring".into(),
+    };
+    format!("{phase}: loss {:.4}, validation accuracy {:.4}", now.loss, now.validation_accuracy)
+}

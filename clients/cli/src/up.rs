@@ -1,0 +1,134 @@
+//! `graft up`: both services on this machine, until Ctrl-C.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use graft_client::Graft;
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::Done;
+
+/// How long the services may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a service may take to stop before it is killed; longer than it gives its own calls.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Start both services on this machine.
+#[derive(Args)]
+pub struct Up {
+    /// Where datasets, embeddings and heads are kept.
+    #[arg(long, default_value = "graft-data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The trainer's address.
+    #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
+    trainer_listen: SocketAddr,
+    /// The extractor's address.
+    #[arg(long, default_value = "127.0.0.1:7401", value_name = "ADDRESS")]
+    extractor_listen: SocketAddr,
+    /// The address of the trainer's metrics.
+    #[arg(long, default_value = "127.0.0.1:7410", value_name = "ADDRESS")]
+    trainer_metrics_listen: SocketAddr,
+    /// The address of the extractor's metrics.
+    #[arg(long, default_value = "127.0.0.1:7411", value_name = "ADDRESS")]
+    extractor_metrics_listen: SocketAddr,
+    /// What the services log: error, warn, info, debug or trace.
+    #[arg(long, default_value = "warn")]
+    log_level: String,
+}
+
+/// A service that was started.
+struct Started {
+    name: &'static str,
+    child: Child,
+}
+
+impl Up {
+    pub async fn run(self) -> Result<Done> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let (mut extractor, mut trainer) = (self.extractor()?, self.trainer()?);
+        let outcome = tokio::select! {
+            outcome = self.watch(&mut extractor, &mut trainer) => outcome,
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        };
+        eprintln!("stopping");
+        let (first, second) = tokio::join!(stop(&mut trainer), stop(&mut extractor));
+        outcome.and(first).and(second).map(|()| Done::All)
+    }
+
+    fn extractor(&self) -> Result<Started> {
+        let addresses = [self.extractor_listen, self.extractor_metrics_listen];
+        start("graft-extractor", addresses, &self.log_level, &[])
+    }
+
+    fn trainer(&self) -> Result<Started> {
+        let addresses = [self.trainer_listen, self.trainer_metrics_listen];
+        let extractor = format!("http://{}", self.extractor_listen);
+        let data = self.data_dir.to_string_lossy();
+        start("graft-trainer", addresses, &self.log_level, &["--extractor", &extractor, "--data-dir", &data])
+    }
+
+    /// Wait until both are ready, say so, and wait for the end of either: it should not come.
+    async fn watch(&self, extractor: &mut Started, trainer: &mut Started) -> Result<()> {
+        let urls = [self.trainer_listen, self.extractor_listen].map(|address| format!("http://{address}"));
+        let graft = Graft::new(&urls[0], &urls[1])?;
+        let ready = async {
+            graft.extractor.wait_ready(PATIENCE).await?;
+            graft.trainer.wait_ready(PATIENCE).await?;
+            eprintln!("ready: trainer {}, extractor {}, data in {}", urls[0], urls[1], self.data_dir.display());
+            eprintln!("next: graft import NAME PATH, graft train NAME, graft classify NAME FILE; Ctrl-C stops both");
+            std::future::pending::<Result<()>>().await
+        };
+        tokio::select! {
+            failed = ready => failed,
+            status = extractor.child.wait() => ended(extractor.name, status),
+            status = trainer.child.wait() => ended(trainer.name, status),
+        }
+    }
+}
+
+fn ended(name: &str, status: std::io::Result<ExitStatus>) -> Result<()> {
+    bail!("{name} ended ({}); its message is above", status?)
+}
+
+fn start(name: &'static str, [listen, metrics]: [SocketAddr; 2], log_level: &str, more: &[&str]) -> Result<Started> {
+    let program = beside_me(name);
+    let child = Command::new(&program)
+        .args(["--listen", &listen.to_string(), "--metrics-listen", &metrics.to_string(), "--log-level", log_level])
+        .args(more)
+        .stdin(Stdio::null())
+        // Ctrl-C reaches the whole foreground group; the services are to be stopped by us, in order.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    Ok(Started { name, child })
+}
+
+/// The program beside this one; one on the PATH if there is none.
+fn beside_me(name: &str) -> PathBuf {
+    let me = std::env::current_exe().unwrap_or_default();
+    let beside = me.parent().unwrap_or(Path::new("")).join(name);
+    if beside.is_file() { beside } else { name.into() }
+}
+
+async fn stop(service: &mut Started) -> Result<()> {
+    let Some(id) = service.child.id() else { return Ok(()) };
+    // SIGTERM lets calls in flight finish; there is no safe call for it in the standard library.
+    let told = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
+    if told.is_err() || tokio::time::timeout(GRACE, service.child.wait()).await.is_err() {
+        eprintln!("{} did not stop; killing it", service.name);
+        service.child.kill().await?;
+    }
+    Ok(())
+}
