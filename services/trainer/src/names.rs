@@ -3,7 +3,7 @@
 use std::fmt;
 
 use graft_chassis::status;
-use tonic::Status;
+use tonic::{Request, Status};
 
 /// The longest name of a dataset or head, in bytes.
 const NAME_BYTES: usize = 63;
@@ -13,7 +13,7 @@ const LABEL_BYTES: usize = 128;
 pub const ID_BYTES: usize = 256;
 
 /// Whose rows are meant. It comes from the caller's credentials, never from the request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant(String);
 
 impl Default for Tenant {
@@ -36,6 +36,16 @@ pub struct HeadRef {
 }
 
 impl Tenant {
+    /// Whose request this is: what the authentication found, else the default.
+    pub fn of<T>(request: &Request<T>) -> Tenant {
+        request.extensions().get().cloned().unwrap_or_default()
+    }
+
+    /// A tenant that the store has.
+    pub fn stored(text: String) -> Tenant {
+        Tenant(text)
+    }
+
     /// As the store has it.
     pub fn as_str(&self) -> &str {
         &self.0

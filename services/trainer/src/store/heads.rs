@@ -2,21 +2,28 @@
 
 use std::collections::{HashMap, HashSet};
 
-use graft_proto::v1::Head;
+use graft_proto::v1::{Head, TrainingProgress, TrainingRun, TrainingState};
 use prost::Message;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::Store;
+use super::{Store, now, runs::write_run, timestamp};
 use crate::{
     error::StoreError,
     fit::head::LinearHead,
-    names::{HeadRef, Name, Tenant},
+    names::{HeadRef, Tenant},
 };
 
 impl Store {
-    /// Write the next version of a head: the weights first, then the row. Gives back the head with its version.
-    pub async fn add_head(&self, tenant: &Tenant, mut head: Head, weights: &LinearHead) -> Result<Head, StoreError> {
+    /// Write the next version of a head, and that `run` has succeeded with it: the weights first, then both rows in one
+    /// transaction, so that a crash never leaves a head whose run is fitted once more. Gives back the run as it ended.
+    pub async fn register(
+        &self,
+        tenant: &Tenant,
+        mut head: Head,
+        weights: &LinearHead,
+        mut run: TrainingRun,
+    ) -> Result<TrainingRun, StoreError> {
         let file = format!("heads/{}.safetensors", Uuid::now_v7());
         let metadata = HashMap::from([
             ("name".to_owned(), head.name.clone()),
@@ -47,8 +54,13 @@ impl Store {
             .bind(head.encode_to_vec())
             .execute(&mut *write)
             .await?;
+        run.set_state(TrainingState::Succeeded);
+        run.head_version = head.version;
+        run.end_time = Some(timestamp(now()));
+        run.progress = run.progress.map(|progress| TrainingProgress { fraction: 1.0, ..progress });
+        write_run(&mut write, tenant, &run).await?;
         write.commit().await?;
-        Ok(head)
+        Ok(run)
     }
 
     /// A version of a head; the newest unless told.
@@ -65,13 +77,16 @@ impl Store {
         message.map(decode).transpose()
     }
 
-    /// The number of a head's newest version.
-    pub async fn newest_version(&self, tenant: &Tenant, name: &Name) -> Result<Option<u32>, StoreError> {
-        let version: Option<u32> = sqlx::query_scalar("SELECT MAX(version) FROM heads WHERE tenant = ? AND name = ?")
-            .bind(tenant.as_str())
-            .bind(name.as_str())
-            .fetch_one(&self.sql)
-            .await?;
+    /// The number of the version that is meant, if there is one.
+    pub async fn version(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<u32>, StoreError> {
+        let version: Option<u32> = sqlx::query_scalar(
+            "SELECT MAX(version) FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)",
+        )
+        .bind(tenant.as_str())
+        .bind(wanted.name.as_str())
+        .bind(wanted.version)
+        .fetch_one(&self.sql)
+        .await?;
         Ok(version)
     }
 
@@ -129,4 +144,44 @@ fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
     let damaged =
         |error: prost::DecodeError| StoreError::Damaged { file: "graft.db".into(), reason: error.to_string() };
     Head::decode(&message[..]).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn wanted(text: &str) -> HeadRef {
+        HeadRef::parse("head", text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_version_is_never_given_twice_and_comes_with_its_run() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let tenant = Tenant::default();
+        let weights = LinearHead { weights: vec![1.0, 2.0], bias: vec![0.0, 0.5], dimension: 1, classes: 2 };
+        let register = async |id: &str| {
+            let run = TrainingRun { id: id.into(), head: "h".into(), ..Default::default() };
+            let head = Head { name: "h".into(), training_run: id.into(), ..Default::default() };
+            store.put_run(&tenant, &run).await.unwrap();
+            store.register(&tenant, head, &weights, run).await.unwrap().head_version
+        };
+        assert_eq!((register("r1").await, register("r2").await), (1, 2));
+        let run = store.run(&tenant, "r2").await.unwrap().unwrap();
+        assert_eq!((run.state(), run.head_version), (TrainingState::Succeeded, 2));
+        assert!(store.unfinished_runs().await.unwrap().is_empty());
+        assert_eq!(store.weights(&tenant, "h", 1).await.unwrap(), Some(weights.clone()));
+
+        assert!(store.delete_head(&tenant, &wanted("h@2")).await.unwrap());
+        assert!(!store.delete_head(&tenant, &wanted("h@2")).await.unwrap());
+        assert_eq!(store.version(&tenant, &wanted("h@2")).await.unwrap(), None);
+        assert_eq!(store.version(&tenant, &wanted("h")).await.unwrap(), Some(1));
+        assert_eq!(register("r3").await, 3, "the number of a deleted version is not given again");
+        assert_eq!(store.head(&tenant, &wanted("h")).await.unwrap().unwrap().training_run, "r3");
+        let listed = store.heads(&tenant, "", 10).await.unwrap();
+        assert_eq!(listed.iter().map(|head| head.version).collect::<Vec<_>>(), [3], "the newest alone");
+        assert!(store.heads(&tenant, "h", 10).await.unwrap().is_empty());
+    }
 }

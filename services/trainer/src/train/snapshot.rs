@@ -1,0 +1,199 @@
+//! A dataset at one moment: whether a head can be fitted on it, and what of it is used for what.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    content::ContentHash,
+    fit::{
+        FitOptions,
+        data::MAX_PARAMETERS,
+        split::{self, Plan},
+    },
+    store::datasets::{DatasetRow, ExampleRow},
+};
+use graft_proto::v1::Split;
+
+/// Examples that a class needs, the test split left out.
+const LEAST_EXAMPLES: usize = 2;
+/// Classes, at the most: what a confusion matrix of 8-byte counts fits a message with.
+const MOST_CLASSES: usize = 1000;
+
+/// Examples with their classes numbered and their uses planned.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The classes, sorted by label.
+    pub labels: Vec<String>,
+    /// The class of each example, an index into `labels`.
+    classes: Vec<u32>,
+    /// The uses of the examples.
+    pub plan: Plan,
+    hashes: Vec<ContentHash>,
+    /// BLAKE3 over the examples, labels and splits, in hexadecimal.
+    pub id: String,
+}
+
+impl Snapshot {
+    /// Number and plan `examples`, which must be in the order of their hashes.
+    pub fn new(examples: &[ExampleRow]) -> Snapshot {
+        let mut labels: Vec<String> = examples.iter().map(|example| example.label.clone()).collect();
+        labels.sort();
+        labels.dedup();
+        let index: HashMap<&str, u32> =
+            labels.iter().enumerate().map(|(i, label)| (label.as_str(), i as u32)).collect();
+        let classes: Vec<u32> = examples.iter().map(|e| index.get(e.label.as_str()).copied().unwrap_or(0)).collect();
+        let splits: Vec<Split> = examples.iter().map(|example| example.split).collect();
+        Snapshot {
+            plan: split::plan(&classes, &splits),
+            hashes: examples.iter().map(|example| example.hash).collect(),
+            id: identify(examples),
+            labels,
+            classes,
+        }
+    }
+
+    /// The images of all examples: those to fit on, then those to choose the L2 on, then those to measure on.
+    pub fn hashes(&self) -> Vec<ContentHash> {
+        let Plan { train, validation, test } = &self.plan;
+        [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
+    }
+
+    /// The classes of some examples.
+    pub fn classes(&self, indices: &[usize]) -> Vec<u32> {
+        indices.iter().map(|index| self.classes[*index]).collect()
+    }
+
+    /// Whether a head can be fitted; if not, why, and what to do. `most_bytes` of embeddings may be held in memory.
+    pub fn check(&self, dataset: &DatasetRow, options: &FitOptions, most_bytes: usize) -> Result<(), String> {
+        let (name, classes) = (&dataset.name, self.labels.len());
+        if self.hashes.is_empty() {
+            return Err(format!("`{name}` holds no example; import some first"));
+        }
+        if let [only] = &self.labels[..] {
+            return Err(format!(
+                "`{name}` has one class, `{only}`; a classifier needs two or more: import examples of another"
+            ));
+        }
+        let dimension = dataset.dimension as usize;
+        let most_classes = MOST_CLASSES.min(MAX_PARAMETERS / (dimension + 1));
+        if classes > most_classes {
+            return Err(format!(
+                "`{name}` has {classes} classes; at most {most_classes} are accepted with embeddings of {dimension} numbers"
+            ));
+        }
+        let bytes = self.hashes.len().saturating_mul(dimension * size_of::<f32>());
+        if bytes > most_bytes {
+            return Err(format!(
+                "the embeddings of `{name}` take {} MiB; {} MiB are accepted: raise --training-mib, or train on fewer",
+                bytes.div_ceil(1 << 20),
+                most_bytes >> 20
+            ));
+        }
+        self.check_classes(name)?;
+        if self.plan.validation.is_empty() && options.l2.len() > 1 {
+            return Err(format!(
+                "`{name}` has too few examples to choose among {} values of L2: import more, or name one value",
+                options.l2.len()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Each class needs examples beside the test split, and something must be there to fit on.
+    fn check_classes(&self, name: &str) -> Result<(), String> {
+        let mut counts: BTreeMap<u32, usize> = (0..self.labels.len() as u32).map(|class| (class, 0)).collect();
+        for index in self.plan.train.iter().chain(&self.plan.validation) {
+            *counts.entry(self.classes[*index]).or_default() += 1;
+        }
+        if let Some((class, count)) = counts.iter().find(|(_, count)| **count < LEAST_EXAMPLES) {
+            let label = &self.labels[*class as usize];
+            return Err(format!(
+                "class `{label}` of `{name}` has {count} examples to fit on; at least {LEAST_EXAMPLES} are needed beside the \
+                 test split: import more, or leave the class out"
+            ));
+        }
+        if self.plan.train.is_empty() {
+            return Err(format!("`{name}` has no example in the train split; import some with SPLIT_TRAIN"));
+        }
+        Ok(())
+    }
+}
+
+fn identify(examples: &[ExampleRow]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for example in examples {
+        hasher.update(example.hash.as_bytes()).update(&[example.split as u8]);
+        hasher.update(&(example.label.len() as u64).to_le_bytes()).update(example.label.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn examples(given: &[(&str, Split)]) -> Vec<ExampleRow> {
+        let mut rows: Vec<ExampleRow> = given
+            .iter()
+            .enumerate()
+            .map(|(index, (label, split))| {
+                let hash = ContentHash::from_slice(blake3::hash(&[index as u8]).as_bytes()).unwrap();
+                ExampleRow { hash, label: (*label).to_owned(), split: *split }
+            })
+            .collect();
+        rows.sort_by_key(|row| row.hash);
+        rows
+    }
+
+    fn dataset(dimension: u32) -> DatasetRow {
+        let (backbone, space) = ("net".into(), "net@0".into());
+        DatasetRow { id: 1, name: "pets".into(), backbone, space, dimension, create_time: 0 }
+    }
+
+    fn refused(given: &[(&str, Split)], words: &[&str]) {
+        let refused = Snapshot::new(&examples(given)).check(&dataset(3), &FitOptions::default(), 1 << 20).unwrap_err();
+        assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_named() {
+        use Split::{Test, Train, Validation};
+        refused(&[], &["pets", "no example"]);
+        refused(&[("cat", Train); 4], &["one class", "`cat`"]);
+        refused(&[("cat", Train), ("cat", Train), ("dog", Train)], &["`dog`", "has 1 "]);
+        refused(&[("cat", Train), ("cat", Train), ("dog", Test), ("dog", Test)], &["`dog`", "has 0 "]);
+        let only_validation = [("cat", Validation), ("cat", Validation), ("dog", Validation), ("dog", Validation)];
+        refused(&only_validation, &["SPLIT_TRAIN"]);
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_fit() {
+        let rows = examples(&[("cat", Split::Train), ("cat", Split::Train), ("dog", Split::Train), ("dog", Split::Train)]);
+        let snapshot = Snapshot::new(&rows);
+        let one = FitOptions { l2: vec![0.1], ..FitOptions::default() };
+        assert_eq!(snapshot.check(&dataset(3), &one, 1 << 20), Ok(()));
+        let two = FitOptions { l2: vec![0.1, 1.0], ..FitOptions::default() };
+        assert!(snapshot.check(&dataset(3), &two, 1 << 20).unwrap_err().contains("2 values of L2"));
+        assert!(snapshot.check(&dataset(3), &one, 47).unwrap_err().contains("--training-mib"));
+        assert!(snapshot.check(&dataset(u32::MAX), &one, usize::MAX).unwrap_err().contains("classes"));
+    }
+
+    #[test]
+    fn the_id_depends_on_every_label_and_split() {
+        let id = |given: &[(&str, Split)]| Snapshot::new(&examples(given)).id;
+        let plain = id(&[("a", Split::Train), ("bc", Split::Test)]);
+        assert_eq!(plain, id(&[("a", Split::Train), ("bc", Split::Test)]));
+        assert_ne!(plain, id(&[("a", Split::Train), ("bc", Split::Train)]));
+        assert_ne!(plain, id(&[("ab", Split::Train), ("c", Split::Test)]));
+    }
+
+    #[test]
+    fn images_and_classes_keep_the_order_of_their_uses() {
+        let snapshot =
+            Snapshot::new(&examples(&[("a", Split::Test), ("b", Split::Train), ("c", Split::Validation)]));
+        let Plan { train, validation, test } = &snapshot.plan;
+        let order = [&train[..], validation, test].concat();
+        assert_eq!(snapshot.hashes(), order.iter().map(|index| snapshot.hashes[*index]).collect::<Vec<_>>());
+        let labels: Vec<&str> = snapshot.classes(&order).iter().map(|c| snapshot.labels[*c as usize].as_str()).collect();
+        assert_eq!(labels, ["b", "c", "a"]);
+    }
+}
