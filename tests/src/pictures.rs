@@ -34,20 +34,21 @@ pub fn stripes(width: u32, height: u32, seed: u32, format: ImageFormat) -> Resul
 /// A PNG that says that it has `width` × `height` pixels, and holds none of them: what a decompression bomb looks like
 /// to those who read headers first.
 pub fn png_of_size(width: u32, height: u32) -> Bytes {
-    let mut header = Vec::from(*b"IHDR");
+    let mut header = Vec::new();
     header.extend(width.to_be_bytes());
     header.extend(height.to_be_bytes());
+    // 8 bits, RGB, no interlacing.
     header.extend([8, 2, 0, 0, 0]);
     let mut png = Vec::from(*b"\x89PNG\r\n\x1a\n");
-    let mut crc = flate2::Crc::new();
-    crc.update(&header);
-    png.extend(13u32.to_be_bytes());
-    png.extend(&header);
-    png.extend(crc.sum().to_be_bytes());
-    let mut crc = flate2::Crc::new();
-    crc.update(b"IEND");
-    png.extend(0u32.to_be_bytes());
-    png.extend(b"IEND");
-    png.extend(crc.sum().to_be_bytes());
+    // The pixels begin with zlib's own header and go no further.
+    for (kind, data) in [(b"IHDR", &header[..]), (b"IDAT", &[0x78, 0x9c]), (b"IEND", &[])] {
+        let mut checksum = flate2::Crc::new();
+        checksum.update(kind);
+        checksum.update(data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(kind);
+        png.extend(data);
+        png.extend(checksum.sum().to_be_bytes());
+    }
     png.into()
 }

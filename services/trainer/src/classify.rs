@@ -36,9 +36,12 @@ pub struct HeadCache {
     kept: Arc<Mutex<Kept>>,
 }
 
+/// Tenant, name and version.
+type Key = (Tenant, String, u32);
+
 #[derive(Debug, Default)]
 struct Kept {
-    heads: HashMap<(String, u32), (Arc<ServedHead>, u64)>,
+    heads: HashMap<Key, (Arc<ServedHead>, u64)>,
     bytes: usize,
     clock: u64,
 }
@@ -51,16 +54,16 @@ impl HeadCache {
 
     /// The head that is meant, read if it is not ready.
     pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
-        let newest = match wanted.version {
-            Some(version) => Some(version),
-            None => self.store.newest_version(tenant, &wanted.name).await?,
-        };
-        if let Some(version) = newest
-            && let Some(ready) = self.kept.lock().touch(&(wanted.name.as_str().to_owned(), version))
+        // The store is asked each time: what was deleted is not served, nor an old version as the newest.
+        let version = self.store.version(tenant, wanted).await?;
+        let exact = HeadRef { name: wanted.name.clone(), version: version.or(wanted.version) };
+        let key = (tenant.clone(), wanted.name.as_str().to_owned(), version.unwrap_or_default());
+        let ready = self.kept.lock().touch(&key);
+        if version.is_some()
+            && let Some(ready) = ready
         {
             return Ok(ready);
         }
-        let exact = HeadRef { name: wanted.name.clone(), version: newest };
         let mut head = existing(&self.store, tenant, &exact).await?;
         head.report = None;
         let weights = self.store.weights(tenant, &head.name, head.version).await?;
@@ -70,33 +73,30 @@ impl HeadCache {
             return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
         }
         let served = Arc::new(ServedHead { head, weights });
-        self.kept.lock().insert(served.clone(), self.budget);
+        self.kept.lock().insert(key, served.clone(), self.budget);
         Ok(served)
     }
 
-    /// Forget what was deleted.
-    pub fn forget(&self, wanted: &HeadRef) {
+    /// Make room: this was deleted.
+    pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
+        let deleted = |(of, name, version): &Key| {
+            of == tenant && name == wanted.name.as_str() && wanted.version.is_none_or(|wanted| wanted == *version)
+        };
         let mut kept = self.kept.lock();
-        let gone: Vec<(String, u32)> = kept
-            .heads
-            .keys()
-            .filter(|(name, version)| name == wanted.name.as_str() && wanted.version.is_none_or(|v| v == *version))
-            .cloned()
-            .collect();
+        let gone: Vec<Key> = kept.heads.keys().filter(|key| deleted(key)).cloned().collect();
         gone.iter().for_each(|key| kept.remove(key));
     }
 }
 
 impl Kept {
-    fn touch(&mut self, key: &(String, u32)) -> Option<Arc<ServedHead>> {
+    fn touch(&mut self, key: &Key) -> Option<Arc<ServedHead>> {
         self.clock += 1;
         let (head, used) = self.heads.get_mut(key)?;
         *used = self.clock;
         Some(head.clone())
     }
 
-    fn insert(&mut self, served: Arc<ServedHead>, budget: usize) {
-        let key = (served.head.name.clone(), served.head.version);
+    fn insert(&mut self, key: Key, served: Arc<ServedHead>, budget: usize) {
         self.remove(&key);
         self.bytes += served.bytes();
         self.clock += 1;
@@ -110,7 +110,7 @@ impl Kept {
         gauge!("graft_trainer_heads_ready_bytes").set(self.bytes as f64);
     }
 
-    fn remove(&mut self, key: &(String, u32)) {
+    fn remove(&mut self, key: &Key) {
         if let Some((head, _)) = self.heads.remove(key) {
             self.bytes -= head.bytes();
         }
@@ -119,7 +119,8 @@ impl Kept {
 
 impl ServedHead {
     fn bytes(&self) -> usize {
-        (self.weights.weights.len() + self.weights.bias.len()) * size_of::<f32>()
+        let labels: usize = self.head.labels.iter().map(|label| label.len() + size_of::<String>()).sum();
+        (self.weights.weights.len() + self.weights.bias.len()) * size_of::<f32>() + labels
     }
 
     /// The most probable classes for an embedding of the head's space.
@@ -183,6 +184,8 @@ pub fn check_top_k(top_k: u32) -> Result<usize, Status> {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     fn served(name: &str) -> Arc<ServedHead> {
@@ -194,13 +197,45 @@ mod tests {
     #[test]
     fn the_least_recently_used_makes_room() {
         let mut kept = Kept::default();
-        kept.insert(served("a"), 800);
-        kept.insert(served("b"), 800);
-        assert!(kept.touch(&("a".into(), 1)).is_some());
-        kept.insert(served("c"), 800);
-        assert!(kept.touch(&("b".into(), 1)).is_none() && kept.touch(&("a".into(), 1)).is_some());
+        let key = |name: &str| (Tenant::default(), name.to_owned(), 1);
+        kept.insert(key("a"), served("a"), 800);
+        kept.insert(key("b"), served("b"), 800);
+        assert!(kept.touch(&key("a")).is_some());
+        kept.insert(key("c"), served("c"), 800);
+        assert!(kept.touch(&key("b")).is_none() && kept.touch(&key("a")).is_some());
         assert_eq!((kept.heads.len(), kept.bytes), (2, 800));
-        kept.insert(served("a"), 800);
+        assert!(kept.touch(&(Tenant::stored("other".into()), "a".into(), 1)).is_none());
+        kept.insert(key("a"), served("a"), 800);
         assert_eq!(kept.bytes, 800, "the same again takes no more room");
+    }
+
+    #[test]
+    fn an_embedding_must_be_of_the_heads_space_and_dimension() {
+        let head = Head { name: "h".into(), version: 2, space: "net@0".into(), dimension: 2, ..Default::default() };
+        let weights = LinearHead { weights: vec![0.0; 4], bias: vec![0.0; 2], dimension: 2, classes: 2 };
+        let served = ServedHead { head, weights };
+        let read = |space: &str, dtype: i32, data: &[u8]| {
+            served.read(&Embedding { space: space.into(), dtype, data: data.to_vec().into() })
+        };
+        let singles: Vec<u8> = [1.0f32, -2.0].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let halves: Vec<u8> = [1.0f32, -2.0].iter().flat_map(|n| half::f16::from_f32(*n).to_le_bytes()).collect();
+        assert_eq!(read("net@0", DType::Unspecified as i32, &singles).unwrap(), [1.0, -2.0]);
+        assert_eq!(read("net@0", DType::F16 as i32, &halves).unwrap(), [1.0, -2.0]);
+        let foreign = read("other@1", 0, &singles).unwrap_err();
+        assert_eq!(foreign.code(), Code::FailedPrecondition);
+        assert!(foreign.message().contains("`other@1`") && foreign.message().contains("`net@0`"));
+        let infinite: Vec<u8> = [f32::INFINITY; 2].iter().flat_map(|n| n.to_le_bytes()).collect();
+        for (dtype, data) in
+            [(0, &singles[..4]), (0, &singles[..7]), (0, &halves[..]), (9, &singles[..]), (0, &infinite)]
+        {
+            assert_eq!(read("net@0", dtype, data).unwrap_err().code(), Code::InvalidArgument, "{dtype} {data:?}");
+        }
+    }
+
+    #[test]
+    fn top_k_has_a_default_and_a_limit() {
+        assert_eq!(check_top_k(0).unwrap(), 5);
+        assert_eq!(check_top_k(1000).unwrap(), 1000);
+        assert_eq!(check_top_k(1001).unwrap_err().code(), Code::InvalidArgument);
     }
 }

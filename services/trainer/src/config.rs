@@ -30,6 +30,18 @@ pub struct Config {
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1_048_576), value_name = "MIB")]
     pub head_cache_mib: u32,
 
+    /// Mebibytes of embeddings that a training run may hold in memory; a run that needs more is refused.
+    #[arg(long, default_value_t = 8192, value_parser = value_parser!(u32).range(1..=16_777_216), value_name = "MIB")]
+    pub training_mib: u32,
+
+    /// Imports that may be under way at once.
+    #[arg(long, default_value_t = 32, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
+    pub max_imports: u32,
+
+    /// Streams of classifications that may be open at once.
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
+    pub max_classify_streams: u32,
+
     /// What all services have.
     #[command(flatten)]
     pub common: CommonArgs,

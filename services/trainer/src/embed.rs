@@ -6,6 +6,7 @@ use graft_chassis::{serve::MESSAGE_BYTES, status};
 use graft_proto::v1::{
     Backbone, DType, ExtractItem, ExtractItems, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest,
     Image, Priority, extract_request, extract_response, extractor_service_client::ExtractorServiceClient,
+    image::Source,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -186,6 +187,15 @@ pub async fn next(embedding: &mut Option<Embedding>) -> Result<Option<Answer>, S
     match embedding {
         Some(embedding) => embedding.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Bytes of an image, as it is held and sent.
+pub fn size(image: &Image) -> usize {
+    match &image.source {
+        Some(Source::Encoded(bytes)) => bytes.len(),
+        Some(Source::Pixels(pixels)) => pixels.data.len(),
+        None => 0,
     }
 }
 

@@ -51,7 +51,7 @@ async fn run(config: Config) -> Result<()> {
 
     let store = Store::open(&config.data_dir).await?;
     let extractor = Extractor::new(&config.extractor).context("extractor")?;
-    let runs = Runs::start(store.clone()).await?;
+    let runs = Runs::start(store.clone(), config.training_mib as usize * (1 << 20), stop.clone()).await?;
     let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
 
     macro_rules! sized {
@@ -59,11 +59,14 @@ async fn run(config: Config) -> Result<()> {
             $server::new($service).max_decoding_message_size(MESSAGE_BYTES).max_encoding_message_size(MESSAGE_BYTES)
         };
     }
-    let routes = Routes::new(sized!(DatasetServiceServer, Datasets::new(store.clone(), extractor.clone())))
-        .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs)))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads.clone())))
-        .add_service(sized!(ClassifierServiceServer, Classifier::new(heads, extractor)));
+    let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
+    let classifier = Classifier::new(heads.clone(), extractor, config.max_classify_streams as usize);
+    let routes = Routes::new(sized!(DatasetServiceServer, datasets))
+        .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))
+        .add_service(sized!(ClassifierServiceServer, classifier));
     let grace = Duration::from_secs(config.common.drain_seconds);
     serve::serve(listener, routes, ready, stop, grace).await?;
+    runs.stopped().await;
     Ok(())
 }

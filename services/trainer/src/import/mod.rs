@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     content::ContentHash,
-    embed::{self, Answer, Embedding, Extractor},
+    embed::{self, Answer, Embedding, Extractor, size},
     names::Tenant,
     store::{
         Store,
@@ -300,14 +300,5 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-fn size(image: &Image) -> usize {
-    use graft_proto::v1::image::Source;
-    match &image.source {
-        Some(Source::Encoded(bytes)) => bytes.len(),
-        Some(Source::Pixels(pixels)) => pixels.data.len(),
-        None => 0,
     }
 }

@@ -1,45 +1,50 @@
-//! Training runs under way: one worker fits them one after the other, and whoever wants to may watch.
+//! Training runs: queued, fitted one after the other, followed and cancelled.
+//!
+//! # Layout
+//! - [`table`] holds the runs that have not ended.
+//! - [`worker`] fits them.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream, stream::BoxStream};
 use graft_chassis::status;
 use graft_proto::v1::{TrainingOptions, TrainingRun, TrainingState};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
+use self::table::{Cancelled, Live, Table};
 use crate::{
-    error::{RunError, StoreError},
-    fit::FitError,
+    error::StoreError,
     names::Tenant,
     store::{Store, now, timestamp},
-    train,
 };
 
-/// Runs that may wait.
-const QUEUE: usize = 1000;
+pub mod table;
+mod worker;
 
-/// The runs that have not ended, and the way to the worker.
+/// Runs that may wait.
+const MOST_WAITING: usize = 1000;
+/// How long cancelling waits for a fit to stop; it does so after its iteration.
+const CANCEL: Duration = Duration::from_secs(10);
+/// The longest part of an id that is told back.
+const SHOWN: usize = 64;
+
+/// The way to the runs and to their worker.
 #[derive(Clone, Debug)]
 pub struct Runs {
     store: Store,
-    live: Arc<Mutex<HashMap<String, Live>>>,
-    queue: mpsc::Sender<(Tenant, String)>,
-}
-
-/// A run that has not ended.
-#[derive(Clone, Debug)]
-pub struct Live {
-    state: Arc<watch::Sender<TrainingRun>>,
-    cancelled: Arc<AtomicBool>,
+    /// Bytes of embeddings that a run may hold in memory.
+    most_bytes: usize,
+    table: Arc<Mutex<Table>>,
+    /// Told of each new run.
+    arrived: Arc<Notify>,
+    stop: CancellationToken,
+    /// Cancelled by the worker when it has stopped.
+    stopped: CancellationToken,
 }
 
 /// Whether a run has ended.
@@ -48,17 +53,28 @@ pub fn ended(run: &TrainingRun) -> bool {
 }
 
 impl Runs {
-    /// Start the worker; it takes up what an earlier process left unfinished.
-    pub async fn start(store: Store) -> Result<Runs, StoreError> {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let unfinished = store.unfinished_runs().await?;
-        let runs = Runs { store, live: Arc::default(), queue };
-        tokio::spawn(runs.clone().work(waiting));
-        for run in unfinished {
+    /// Start the worker; it takes up what an earlier process left unfinished. It stops when `stop` says so.
+    pub async fn start(store: Store, most_bytes: usize, stop: CancellationToken) -> Result<Runs, StoreError> {
+        let mut table = Table::default();
+        for (tenant, run) in store.unfinished_runs().await? {
             tracing::info!(run = run.id, dataset = run.dataset, "taking up an unfinished run");
-            runs.enlist(&Tenant::default(), run).await;
+            table.insert(Live::new(tenant, run));
         }
+        gauge!("graft_trainer_runs_waiting").set(table.waiting() as f64);
+        let (table, stopped) = (Arc::new(Mutex::new(table)), CancellationToken::new());
+        let runs = Runs { store, most_bytes, table, arrived: Arc::default(), stop, stopped };
+        tokio::spawn(runs.clone().work());
         Ok(runs)
+    }
+
+    /// Wait until the worker has stopped, once it was told to.
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
+
+    /// The bytes of embeddings that a run may hold in memory.
+    pub fn most_bytes(&self) -> usize {
+        self.most_bytes
     }
 
     /// Queue a new run.
@@ -69,8 +85,9 @@ impl Runs {
         head: &str,
         options: TrainingOptions,
     ) -> Result<TrainingRun, Status> {
-        if self.live.lock().len() >= QUEUE {
-            return Err(status::exhausted("training_runs", format!("{QUEUE} runs wait already; try again later")));
+        if self.table.lock().waiting() >= MOST_WAITING {
+            let message = format!("{MOST_WAITING} runs wait already; wait for one to end, or cancel some");
+            return Err(status::exhausted("training_runs", message));
         }
         let run = TrainingRun {
             id: Uuid::now_v7().to_string(),
@@ -82,101 +99,114 @@ impl Runs {
             create_time: Some(timestamp(now())),
             ..Default::default()
         };
+        // It is on disk before the worker can change it.
         self.store.put_run(tenant, &run).await?;
-        self.enlist(tenant, run.clone()).await;
+        self.table.lock().insert(Live::new(tenant.clone(), run.clone()));
+        self.arrived.notify_one();
         Ok(run)
     }
 
     /// A run as it stands.
     pub async fn get(&self, tenant: &Tenant, id: &str) -> Result<TrainingRun, Status> {
-        if let Some(live) = self.watch(id) {
-            return Ok(live.borrow().clone());
+        let live = self.table.lock().get(tenant, id).map(Live::run);
+        if let Some(run) = live {
+            return Ok(run);
         }
         let hint = "ListTrainingRuns tells those there are";
-        let shown: String = id.chars().take(80).collect();
+        let shown: String = id.chars().take(SHOWN).collect();
         self.store.run(tenant, id).await?.ok_or_else(|| status::not_found("training run", &shown, hint))
     }
 
-    /// Follow a run that has not ended.
-    pub fn watch(&self, id: &str) -> Option<watch::Receiver<TrainingRun>> {
-        self.live.lock().get(id).map(|live| live.state.subscribe())
+    /// Runs on `dataset`, or all if that is empty; see [`Store::runs`].
+    pub async fn list(
+        &self,
+        tenant: &Tenant,
+        dataset: &str,
+        before: &str,
+        most: u32,
+    ) -> Result<Vec<TrainingRun>, StoreError> {
+        let mut runs = self.store.runs(tenant, dataset, before, most).await?;
+        let table = self.table.lock();
+        for run in runs.iter_mut().filter(|run| !ended(run)) {
+            if let Some(live) = table.get(tenant, &run.id) {
+                *run = live.run();
+            }
+        }
+        Ok(runs)
     }
 
-    /// Stop a run, unless it has ended, and wait until it is.
+    /// Follow a run: as it stands now, then each change, up to and with its end.
+    pub async fn follow(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<BoxStream<'static, Result<TrainingRun, Status>>, Status> {
+        let live = self.table.lock().get(tenant, id).map(|live| live.state.subscribe());
+        match live {
+            Some(state) => Ok(changes(state, self.stop.clone())),
+            None => Ok(stream::iter([Ok(self.get(tenant, id).await?)]).boxed()),
+        }
+    }
+
+    /// Stop a run, unless it has ended, and give it back as it stands then.
     pub async fn cancel(&self, tenant: &Tenant, id: &str) -> Result<TrainingRun, Status> {
-        let live = self.live.lock().get(id).cloned();
-        if let Some(live) = live {
-            live.cancelled.store(true, Ordering::Release);
-            let mut state = live.state.subscribe();
-            drop(live);
-            if state.borrow().state() == TrainingState::Running {
-                // The sender is dropped with the run; then the state is in the store.
-                let _ = state.wait_for(ended).await;
-            } else {
-                self.end(tenant, id, TrainingState::Cancelled, String::new(), 0).await?;
+        let cancelled = self.table.lock().cancel(tenant, id);
+        match cancelled {
+            Some(Cancelled::Waiting(live)) => {
+                let mut run = live.run();
+                run.set_state(TrainingState::Cancelled);
+                self.end(&live, run).await?;
             }
+            Some(Cancelled::Running(mut state)) => {
+                // Either way, what is told is how the run stands now.
+                let _ = tokio::time::timeout(CANCEL, state.wait_for(ended)).await;
+            }
+            None => {}
         }
         self.get(tenant, id).await
     }
 
-    async fn enlist(&self, tenant: &Tenant, run: TrainingRun) {
-        let id = run.id.clone();
-        let live = Live { state: Arc::new(watch::Sender::new(run)), cancelled: Arc::default() };
-        self.live.lock().insert(id.clone(), live);
-        // The worker ends with the process, and so does everything else.
-        let _ = self.queue.send((tenant.clone(), id)).await;
-    }
-
-    async fn work(self, mut waiting: mpsc::Receiver<(Tenant, String)>) {
-        while let Some((tenant, id)) = waiting.recv().await {
-            let Some(live) = self.live.lock().get(&id).cloned() else { continue };
-            if live.cancelled.load(Ordering::Acquire) {
-                continue;
-            }
-            let begun = std::time::Instant::now();
-            let (state, error, version) = match self.fit(&tenant, &live).await {
-                Ok(version) => (TrainingState::Succeeded, String::new(), version),
-                Err(RunError::Fit(FitError::Cancelled)) => (TrainingState::Cancelled, String::new(), 0),
-                Err(error) => (TrainingState::Failed, error.to_string(), 0),
-            };
-            histogram!("graft_trainer_run_seconds").record(begun.elapsed().as_secs_f64());
-            tracing::info!(run = id, ?state, error, seconds = begun.elapsed().as_secs_f64(), "run ended");
-            if let Err(error) = self.end(&tenant, &id, state, error, version).await {
-                tracing::error!(run = id, %error, "the end of the run could not be written; it is taken up at the next start");
-            }
+    /// Write that a run has ended, and tell whoever watches.
+    async fn end(&self, live: &Live, mut run: TrainingRun) -> Result<(), StoreError> {
+        if run.end_time.is_none() {
+            run.end_time = Some(timestamp(now()));
+            self.store.put_run(&live.tenant, &run).await?;
         }
-    }
-
-    async fn fit(&self, tenant: &Tenant, live: &Live) -> Result<u32, RunError> {
-        live.state.send_modify(|run| run.set_state(TrainingState::Running));
-        let run = live.state.borrow().clone();
-        self.store.put_run(tenant, &run).await?;
-        let (state, cancelled) = (live.state.clone(), live.cancelled.clone());
-        let watch = move |progress| {
-            state.send_modify(|run| run.progress = Some(progress));
-            !cancelled.load(Ordering::Acquire)
-        };
-        train::run(&self.store, tenant, &run, watch).await
-    }
-
-    async fn end(
-        &self,
-        tenant: &Tenant,
-        id: &str,
-        state: TrainingState,
-        error: String,
-        head_version: u32,
-    ) -> Result<(), StoreError> {
-        let Some(live) = self.live.lock().get(id).cloned() else { return Ok(()) };
-        let mut run = live.state.borrow().clone();
-        run.set_state(state);
-        run.error = error;
-        run.head_version = head_version;
-        run.end_time = Some(timestamp(now()));
-        self.store.put_run(tenant, &run).await?;
-        counter!("graft_trainer_runs_total", "state" => state.as_str_name()).increment(1);
+        counter!("graft_trainer_runs_total", "state" => run.state().as_str_name()).increment(1);
+        let id = run.id.clone();
         live.state.send_replace(run);
-        self.live.lock().remove(id);
+        let mut table = self.table.lock();
+        table.remove(&id);
+        gauge!("graft_trainer_runs_waiting").set(table.waiting() as f64);
         Ok(())
     }
+}
+
+fn changes(
+    state: watch::Receiver<TrainingRun>,
+    stop: CancellationToken,
+) -> BoxStream<'static, Result<TrainingRun, Status>> {
+    let stopping = || {
+        status::unavailable("the trainer is stopping; it takes the run up when it is started again, so watch it then")
+    };
+    stream::unfold(Some((state, true)), move |watched| {
+        let stop = stop.clone();
+        async move {
+            let (mut state, first) = watched?;
+            if !first {
+                let changed = tokio::select! {
+                    biased;
+                    changed = state.changed() => changed.is_ok(),
+                    () = stop.cancelled() => false,
+                };
+                if !changed {
+                    return Some((Err(stopping()), None));
+                }
+            }
+            let run = state.borrow_and_update().clone();
+            let next = (!ended(&run)).then_some((state, false));
+            Some((Ok(run), next))
+        }
+    })
+    .boxed()
 }

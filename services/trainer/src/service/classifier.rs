@@ -10,19 +10,20 @@ use graft_proto::v1::{
     classify_stream_response,
 };
 use metrics::counter;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Answers;
 use crate::{
     classify::{HeadCache, ServedHead, check_top_k},
-    embed::{self, Answer, Embedding, Extractor},
+    embed::{self, Answer, Embedding, Extractor, size},
     names::{HeadRef, Tenant, check_id},
 };
 
-/// Images of one stream at the extractor, at the most.
+/// Images of one stream at the extractor, at the most, and their bytes.
 const IMAGES_OUT: usize = 128;
+const BYTES_OUT: usize = 32 << 20;
 /// Answers that the caller of a stream has not read, at the most.
 const ANSWERS_OUT: usize = 128;
 
@@ -31,16 +32,14 @@ const ANSWERS_OUT: usize = 128;
 pub struct Classifier {
     heads: HeadCache,
     extractor: Extractor,
+    /// One permit a stream.
+    streams: Arc<Semaphore>,
 }
 
 impl Classifier {
-    /// Serve `heads`, embedding with `extractor`.
-    pub fn new(heads: HeadCache, extractor: Extractor) -> Classifier {
-        Classifier { heads, extractor }
-    }
-
-    async fn head(&self, field: &str, name: &str) -> Result<Arc<ServedHead>, Status> {
-        self.heads.get(&Tenant::default(), &HeadRef::parse(field, name)?).await
+    /// Serve `heads`, embedding with `extractor`, to at most `streams` streams at once.
+    pub fn new(heads: HeadCache, extractor: Extractor, streams: usize) -> Classifier {
+        Classifier { heads, extractor, streams: Arc::new(Semaphore::new(streams)) }
     }
 }
 
@@ -51,9 +50,9 @@ fn missing_input() -> Status {
 #[tonic::async_trait]
 impl ClassifierService for Classifier {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
-        let deadline = deadline::of(request.metadata());
+        let (tenant, deadline) = (Tenant::of(&request), deadline::of(request.metadata()));
         let ClassifyRequest { head, input, top_k } = request.into_inner();
-        let head = self.head("head", &head).await?;
+        let head = self.heads.get(&tenant, &HeadRef::parse("head", &head)?).await?;
         let top_k = check_top_k(top_k)?;
         let embedding = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
             classify_input::Input::Embedding(embedding) => head.read(&embedding)?,
@@ -71,12 +70,18 @@ impl ClassifierService for Classifier {
         &self,
         request: Request<Streaming<ClassifyStreamRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
+            let message =
+                "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
+            status::exhausted("streams", message)
+        })?;
+        let tenant = Tenant::of(&request);
         let mut requests = request.into_inner();
         let options = match requests.message().await?.and_then(|request| request.message) {
             Some(classify_stream_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
-        let head = self.head("options.head", &options.head).await?;
+        let head = self.heads.get(&tenant, &HeadRef::parse("options.head", &options.head)?).await?;
         let top_k = check_top_k(options.top_k)?;
         let (answers, receiver) = mpsc::channel(ANSWERS_OUT);
         let mut stream = Stream {
@@ -86,9 +91,11 @@ impl ClassifierService for Classifier {
             answers,
             embedding: None,
             out: HashMap::new(),
+            bytes_out: 0,
             sent: 0,
         };
         tokio::spawn(async move {
+            let _permit = permit;
             if let Err(status) = stream.pump(requests).await {
                 // Nobody reads any more: then there is nobody to tell.
                 let _ = stream.answers.send(Err(status)).await;
@@ -105,8 +112,9 @@ struct Stream {
     extractor: Extractor,
     answers: mpsc::Sender<Result<ClassifyStreamResponse, Status>>,
     embedding: Option<Embedding>,
-    /// The caller's id of each image at the extractor, by its id there.
-    out: HashMap<String, String>,
+    /// The caller's id and the bytes of each image at the extractor, by its id there.
+    out: HashMap<String, (String, usize)>,
+    bytes_out: usize,
     sent: u64,
 }
 
@@ -115,7 +123,7 @@ impl Stream {
         let mut more = true;
         while more || !self.out.is_empty() {
             tokio::select! {
-                request = requests.message(), if more && self.out.len() < IMAGES_OUT => match request? {
+                request = requests.message(), if more && self.has_room() => match request? {
                     Some(request) => self.read(request).await?,
                     None => more = false,
                 },
@@ -123,6 +131,10 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.out.len() < IMAGES_OUT && self.bytes_out < BYTES_OUT
     }
 
     async fn read(&mut self, request: ClassifyStreamRequest) -> Result<(), Status> {
@@ -134,6 +146,10 @@ impl Stream {
             None => return Err(status::invalid("item", "a message without an item")),
         };
         check_id("item.id", &id)?;
+        if self.out.values().any(|(under_way, _)| *under_way == id) {
+            let message = format!("`{id}` was used for an input that is not answered yet; ids must be unique");
+            return Err(status::invalid("item.id", message));
+        }
         match input.and_then(|ClassifyInput { input }| input) {
             Some(classify_input::Input::Image(image)) => self.send(id, image).await,
             Some(classify_input::Input::Embedding(embedding)) => {
@@ -151,7 +167,9 @@ impl Stream {
         }
         self.sent += 1;
         let there = self.sent.to_string();
-        self.out.insert(there.clone(), id);
+        let bytes = size(&image);
+        self.bytes_out += bytes;
+        self.out.insert(there.clone(), (id, bytes));
         if let Some(embedding) = &self.embedding {
             embedding.send(vec![(there, image)]);
         }
@@ -165,7 +183,8 @@ impl Stream {
             Some(Answer::Refused(id, status)) => vec![(id, Err(status))],
         };
         for (there, result) in results {
-            let Some(id) = self.out.remove(&there) else { continue };
+            let Some((id, bytes)) = self.out.remove(&there) else { continue };
+            self.bytes_out -= bytes;
             let result = result.and_then(|row| self.head.classify(row, self.top_k));
             self.answer(id, result).await?;
         }

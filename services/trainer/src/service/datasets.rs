@@ -1,5 +1,7 @@
 //! `graft.v1.DatasetService`.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use graft_chassis::status;
 use graft_proto::v1::{
@@ -7,7 +9,7 @@ use graft_proto::v1::{
     GetDatasetResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest, ListDatasetsResponse,
     dataset_service_server::DatasetService, import_examples_request,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -25,12 +27,14 @@ use crate::{
 pub struct Datasets {
     store: Store,
     extractor: Extractor,
+    /// One permit an import.
+    imports: Arc<Semaphore>,
 }
 
 impl Datasets {
-    /// Serve the datasets of `store`, embedding with `extractor`.
-    pub fn new(store: Store, extractor: Extractor) -> Datasets {
-        Datasets { store, extractor }
+    /// Serve the datasets of `store`, embedding with `extractor`, with at most `imports` under way.
+    pub fn new(store: Store, extractor: Extractor, imports: usize) -> Datasets {
+        Datasets { store, extractor, imports: Arc::new(Semaphore::new(imports)) }
     }
 }
 
@@ -46,8 +50,12 @@ impl DatasetService for Datasets {
         &self,
         request: Request<CreateDatasetRequest>,
     ) -> Result<Response<CreateDatasetResponse>, Status> {
+        let tenant = Tenant::of(&request);
         let CreateDatasetRequest { name, backbone } = request.into_inner();
-        let (tenant, name) = (Tenant::default(), Name::parse("name", &name)?);
+        let name = Name::parse("name", &name)?;
+        if !backbone.is_empty() {
+            Name::parse("backbone", &backbone)?;
+        }
         let taken =
             || status::already_exists("dataset", name.as_str(), "choose another name, or delete that one first");
         if self.store.dataset(&tenant, &name).await?.is_some() {
@@ -65,7 +73,7 @@ impl DatasetService for Datasets {
 
     async fn get_dataset(&self, request: Request<GetDatasetRequest>) -> Result<Response<GetDatasetResponse>, Status> {
         let name = Name::parse("name", &request.get_ref().name)?;
-        let row = existing(&self.store, &Tenant::default(), &name).await?;
+        let row = existing(&self.store, &Tenant::of(&request), &name).await?;
         Ok(Response::new(GetDatasetResponse { dataset: Some(self.store.describe(row).await?) }))
     }
 
@@ -74,7 +82,7 @@ impl DatasetService for Datasets {
         request: Request<ListDatasetsRequest>,
     ) -> Result<Response<ListDatasetsResponse>, Status> {
         let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
-        let mut rows = self.store.datasets(&Tenant::default(), &page.after, page.read()).await?;
+        let mut rows = self.store.datasets(&Tenant::of(&request), &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut rows, |row| &row.name);
         let mut datasets = Vec::with_capacity(rows.len());
         for row in rows {
@@ -88,7 +96,7 @@ impl DatasetService for Datasets {
         request: Request<DeleteDatasetRequest>,
     ) -> Result<Response<DeleteDatasetResponse>, Status> {
         let name = Name::parse("name", &request.get_ref().name)?;
-        if !self.store.delete_dataset(&Tenant::default(), &name).await? {
+        if !self.store.delete_dataset(&Tenant::of(&request), &name).await? {
             return Err(status::not_found("dataset", name.as_str(), "nothing was deleted"));
         }
         Ok(Response::new(DeleteDatasetResponse {}))
@@ -100,17 +108,23 @@ impl DatasetService for Datasets {
         &self,
         request: Request<Streaming<ImportExamplesRequest>>,
     ) -> Result<Response<Self::ImportExamplesStream>, Status> {
+        let permit = self.imports.clone().try_acquire_owned().map_err(|_| {
+            status::exhausted("imports", "as many are under way as this trainer takes at once (--max-imports)")
+        })?;
+        let tenant = Tenant::of(&request);
         let mut requests = request.into_inner();
         let options = match requests.message().await?.and_then(|request| request.message) {
             Some(import_examples_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
         let name = Name::parse("options.dataset", &options.dataset)?;
-        let tenant = Tenant::default();
         let dataset = existing(&self.store, &tenant, &name).await?;
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_OUT);
         let import = Import::new(self.store.clone(), self.extractor.clone(), tenant, dataset, outcomes);
-        tokio::spawn(import.run(requests));
+        tokio::spawn(async move {
+            let _permit = permit;
+            import.run(requests).await;
+        });
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 }

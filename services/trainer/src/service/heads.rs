@@ -38,23 +38,24 @@ pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Resul
 impl HeadService for Heads {
     async fn get_head(&self, request: Request<GetHeadRequest>) -> Result<Response<GetHeadResponse>, Status> {
         let wanted = HeadRef::parse("name", &request.get_ref().name)?;
-        let head = existing(&self.store, &Tenant::default(), &wanted).await?;
+        let head = existing(&self.store, &Tenant::of(&request), &wanted).await?;
         Ok(Response::new(GetHeadResponse { head: Some(head) }))
     }
 
     async fn list_heads(&self, request: Request<ListHeadsRequest>) -> Result<Response<ListHeadsResponse>, Status> {
         let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
-        let mut heads = self.store.heads(&Tenant::default(), &page.after, page.read()).await?;
+        let mut heads = self.store.heads(&Tenant::of(&request), &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut heads, |head| &head.name);
         Ok(Response::new(ListHeadsResponse { heads, next_page_token }))
     }
 
     async fn delete_head(&self, request: Request<DeleteHeadRequest>) -> Result<Response<DeleteHeadResponse>, Status> {
         let wanted = HeadRef::parse("name", &request.get_ref().name)?;
-        if !self.store.delete_head(&Tenant::default(), &wanted).await? {
+        let tenant = Tenant::of(&request);
+        if !self.store.delete_head(&tenant, &wanted).await? {
             return Err(status::not_found("head", &wanted.to_string(), "nothing was deleted"));
         }
-        self.ready.forget(&wanted);
+        self.ready.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))
     }
 }

@@ -1,30 +1,23 @@
 //! `graft.v1.TrainingService`.
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use graft_chassis::status;
 use graft_proto::v1::{
     CancelTrainingRunRequest, CancelTrainingRunResponse, CreateTrainingRunRequest, CreateTrainingRunResponse,
-    GetTrainingRunRequest, GetTrainingRunResponse, ListTrainingRunsRequest, ListTrainingRunsResponse, TrainingOptions,
+    GetTrainingRunRequest, GetTrainingRunResponse, ListTrainingRunsRequest, ListTrainingRunsResponse,
     WatchTrainingRunRequest, WatchTrainingRunResponse, training_service_server::TrainingService,
 };
-use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use super::{Answers, datasets::existing};
 use crate::{
+    fit::{FitError, FitOptions},
     names::{Name, Tenant},
     paging::Page,
-    runs::{Runs, ended},
+    runs::Runs,
     store::Store,
-    train,
+    train::{self, snapshot::Snapshot},
 };
-
-/// L2 penalties that may be tried, at the most.
-const MOST_L2: usize = 64;
-/// The strongest penalty.
-const STRONGEST_L2: f64 = 1e6;
-/// The most iterations that may be asked for.
-const MOST_ITERATIONS: u32 = 10_000;
 
 /// Serves training runs.
 #[derive(Clone, Debug)]
@@ -40,22 +33,15 @@ impl Training {
     }
 }
 
-fn check(options: &TrainingOptions) -> Result<(), Status> {
-    if options.l2.len() > MOST_L2 {
-        let found = options.l2.len();
-        return Err(status::invalid("options.l2", format!("{found} values; at most {MOST_L2} are accepted")));
-    }
-    if let Some(bad) = options.l2.iter().find(|l2| !(**l2 > 0.0 && **l2 <= STRONGEST_L2)) {
-        return Err(status::invalid(
-            "options.l2",
-            format!("{bad}; more than 0 and at most {STRONGEST_L2} is accepted"),
-        ));
-    }
-    if options.max_iterations > MOST_ITERATIONS {
-        let found = options.max_iterations;
-        return Err(status::invalid("options.max_iterations", format!("{found}; 1 to {MOST_ITERATIONS} are accepted")));
-    }
-    Ok(())
+fn check(options: &FitOptions) -> Result<(), Status> {
+    let refuse = |error: FitError| {
+        let field = match error {
+            FitError::IterationsOutOfRange { .. } => "options.max_iterations",
+            _ => "options.l2",
+        };
+        status::invalid(field, error.to_string())
+    };
+    options.checked_path().map(|_| ()).map_err(refuse)
 }
 
 #[tonic::async_trait]
@@ -64,14 +50,17 @@ impl TrainingService for Training {
         &self,
         request: Request<CreateTrainingRunRequest>,
     ) -> Result<Response<CreateTrainingRunResponse>, Status> {
+        let tenant = Tenant::of(&request);
         let CreateTrainingRunRequest { dataset, head, options } = request.into_inner();
-        let (tenant, name) = (Tenant::default(), Name::parse("dataset", &dataset)?);
+        let name = Name::parse("dataset", &dataset)?;
         let head = if head.is_empty() { name.clone() } else { Name::parse("head", &head)? };
-        let options = options.unwrap_or_default();
-        check(&options)?;
+        let fit = train::options(options.as_ref());
+        check(&fit)?;
         let row = existing(&self.store, &tenant, &name).await?;
-        let examples = self.store.examples(row.id).await?;
-        train::check(name.as_str(), &examples).map_err(|message| status::precondition("dataset", message))?;
+        let snapshot = Snapshot::new(&self.store.examples(row.id).await?);
+        let fitting = snapshot.check(&row, &fit, self.runs.most_bytes());
+        fitting.map_err(|message| status::precondition("dataset", message))?;
+        let options = options.unwrap_or_default();
         let run = self.runs.create(&tenant, name.as_str(), head.as_str(), options).await?;
         Ok(Response::new(CreateTrainingRunResponse { training_run: Some(run) }))
     }
@@ -80,7 +69,7 @@ impl TrainingService for Training {
         &self,
         request: Request<GetTrainingRunRequest>,
     ) -> Result<Response<GetTrainingRunResponse>, Status> {
-        let run = self.runs.get(&Tenant::default(), &request.get_ref().id).await?;
+        let run = self.runs.get(&Tenant::of(&request), &request.get_ref().id).await?;
         Ok(Response::new(GetTrainingRunResponse { training_run: Some(run) }))
     }
 
@@ -88,12 +77,13 @@ impl TrainingService for Training {
         &self,
         request: Request<ListTrainingRunsRequest>,
     ) -> Result<Response<ListTrainingRunsResponse>, Status> {
+        let tenant = Tenant::of(&request);
         let ListTrainingRunsRequest { dataset, page_size, page_token } = request.into_inner();
         let page = Page::parse(page_size, &page_token)?;
         if !dataset.is_empty() {
             Name::parse("dataset", &dataset)?;
         }
-        let mut training_runs = self.store.runs(&Tenant::default(), &dataset, &page.after, page.read()).await?;
+        let mut training_runs = self.runs.list(&tenant, &dataset, &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut training_runs, |run| &run.id);
         Ok(Response::new(ListTrainingRunsResponse { training_runs, next_page_token }))
     }
@@ -102,7 +92,7 @@ impl TrainingService for Training {
         &self,
         request: Request<CancelTrainingRunRequest>,
     ) -> Result<Response<CancelTrainingRunResponse>, Status> {
-        let run = self.runs.cancel(&Tenant::default(), &request.get_ref().id).await?;
+        let run = self.runs.cancel(&Tenant::of(&request), &request.get_ref().id).await?;
         Ok(Response::new(CancelTrainingRunResponse { training_run: Some(run) }))
     }
 
@@ -112,17 +102,28 @@ impl TrainingService for Training {
         &self,
         request: Request<WatchTrainingRunRequest>,
     ) -> Result<Response<Self::WatchTrainingRunStream>, Status> {
-        let id = &request.get_ref().id;
-        let answer = |run| Ok(WatchTrainingRunResponse { training_run: Some(run) });
-        let Some(live) = self.runs.watch(id) else {
-            let run = self.runs.get(&Tenant::default(), id).await?;
-            return Ok(Response::new(stream::iter([answer(run)]).boxed()));
+        let states = self.runs.follow(&Tenant::of(&request), &request.get_ref().id).await?;
+        let answers = states.map(|run| run.map(|run| WatchTrainingRunResponse { training_run: Some(run) }));
+        Ok(Response::new(answers.boxed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_proto::v1::TrainingOptions;
+
+    use super::*;
+
+    #[test]
+    fn an_option_out_of_range_is_named() {
+        let refused = |l2: Vec<f64>, max_iterations| {
+            let options = TrainingOptions { l2, max_iterations };
+            check(&train::options(Some(&options))).unwrap_err().message().to_owned()
         };
-        // Up to and with the state that ends it.
-        let states = WatchStream::new(live).scan(false, |over, run| {
-            let before = std::mem::replace(over, ended(&run));
-            std::future::ready((!before).then_some(run))
-        });
-        Ok(Response::new(states.map(answer).boxed()))
+        for l2 in [vec![0.1, 0.0], vec![-1.0], vec![1e7], vec![f64::NAN], vec![0.1; 65]] {
+            assert!(refused(l2.clone(), 0).starts_with("options.l2:"), "{l2:?}");
+        }
+        assert!(refused(vec![], 10_001).starts_with("options.max_iterations:"));
+        assert!(check(&train::options(None)).is_ok());
     }
 }

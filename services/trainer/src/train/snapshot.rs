@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_limits_are_those_of_the_fit() {
-        let rows = examples(&[("cat", Split::Train), ("cat", Split::Train), ("dog", Split::Train), ("dog", Split::Train)]);
+        let rows =
+            examples(&[("cat", Split::Train), ("cat", Split::Train), ("dog", Split::Train), ("dog", Split::Train)]);
         let snapshot = Snapshot::new(&rows);
         let one = FitOptions { l2: vec![0.1], ..FitOptions::default() };
         assert_eq!(snapshot.check(&dataset(3), &one, 1 << 20), Ok(()));
@@ -188,12 +189,12 @@ mod tests {
 
     #[test]
     fn images_and_classes_keep_the_order_of_their_uses() {
-        let snapshot =
-            Snapshot::new(&examples(&[("a", Split::Test), ("b", Split::Train), ("c", Split::Validation)]));
+        let snapshot = Snapshot::new(&examples(&[("a", Split::Test), ("b", Split::Train), ("c", Split::Validation)]));
         let Plan { train, validation, test } = &snapshot.plan;
         let order = [&train[..], validation, test].concat();
         assert_eq!(snapshot.hashes(), order.iter().map(|index| snapshot.hashes[*index]).collect::<Vec<_>>());
-        let labels: Vec<&str> = snapshot.classes(&order).iter().map(|c| snapshot.labels[*c as usize].as_str()).collect();
+        let labels: Vec<&str> =
+            snapshot.classes(&order).iter().map(|c| snapshot.labels[*c as usize].as_str()).collect();
         assert_eq!(labels, ["b", "c", "a"]);
     }
 }
