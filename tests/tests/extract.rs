@@ -104,7 +104,7 @@ async fn bad_images_are_answered_and_the_others_embedded() -> Result<()> {
         ("truncated-png", encoded(png.slice(..png.len() / 2)), &["image.encoded", "PNG"]),
         ("empty", encoded(""), &["image.encoded", "empty"]),
         ("text", encoded("label,pixel1\n9,0\n"), &["image.encoded", "JPEG", "PNG"]),
-        ("bomb", encoded(png_of_size(10_000, 10_000)), &["image.encoded", "100000000", "50000000"]),
+        ("bomb", encoded(png_of_size(10_000, 10_000)), &["image", "100000000", "50000000"]),
         ("short-row", fashion::pixels(28, 28, 1, vec![0; 783]), &["image.pixels.data", "783", "784"]),
         ("no-rows", fashion::pixels(0, 28, 1, vec![]), &["image.pixels.height"]),
         ("four-channels", fashion::pixels(2, 2, 4, vec![0; 16]), &["image.pixels.channels", "4"]),
