@@ -12,13 +12,16 @@ use anyhow::Result;
 pub mod ceiling;
 pub mod extract_rows;
 
+/// A benchmark that is running.
+pub type Run = Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>;
+
 /// A benchmark by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Bench {
     /// What it is called.
     pub name: &'static str,
     /// Runs it.
-    pub run: fn() -> Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>,
+    pub run: fn() -> Run,
 }
 
 /// All benchmarks.

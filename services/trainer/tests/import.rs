@@ -1,0 +1,106 @@
+//! Imports with a scripted extractor: one that breaks off, and two imports of the same at once.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
+
+mod peer;
+
+use std::{collections::HashSet, sync::atomic::Ordering};
+
+use graft_proto::v1::{ExampleOutcome, Outcome};
+use graft_trainer::names::Tenant;
+use peer::{DIMENSION, Trainer, embedding, example};
+use tempfile::TempDir;
+use tonic::Code;
+
+fn count(outcomes: &[ExampleOutcome], wanted: Outcome) -> usize {
+    outcomes.iter().filter(|outcome| outcome.outcome() == wanted).count()
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_is_imported_again() {
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    let dataset = trainer.dataset("d").await;
+    let all: Vec<_> = (0..2000).map(|index| example(index, if index % 2 == 0 { "even" } else { "odd" })).collect();
+    trainer.peer.breaks_after.store(1300, Ordering::SeqCst);
+    let (outcomes, ended) = trainer.import("d", &all, 64).await;
+    let status = ended.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("http://127.0.0.1:") && status.message().contains("power"), "{status:?}");
+    let acknowledged: HashSet<String> = outcomes.iter().map(|outcome| outcome.id.clone()).collect();
+    assert_eq!(count(&outcomes, Outcome::Stored), acknowledged.len());
+    let stored = trainer.store.examples(dataset.id).await.unwrap().len();
+    assert_eq!(stored, acknowledged.len(), "all that was embedded is stored and said to be");
+    assert!((1000..=1300).contains(&stored), "{stored}");
+
+    trainer.peer.breaks_after.store(usize::MAX, Ordering::SeqCst);
+    let before = trainer.peer.embedded.load(Ordering::SeqCst);
+    let (outcomes, ended) = trainer.import("d", &all, 64).await;
+    ended.unwrap();
+    assert_eq!(outcomes.len(), 2000);
+    assert_eq!(count(&outcomes, Outcome::AlreadyKnown), stored);
+    assert_eq!(count(&outcomes, Outcome::Stored), 2000 - stored);
+    assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst) - before, 2000 - stored, "nothing is embedded twice");
+
+    let rows = trainer.store.examples(dataset.id).await.unwrap();
+    let hashes: Vec<_> = rows.iter().map(|row| row.hash).collect();
+    let numbers = trainer.store.embeddings(&Tenant::default(), &dataset, &hashes).await.unwrap();
+    let found: HashSet<Vec<u32>> =
+        numbers.chunks(DIMENSION).map(|row| row.iter().map(|n| *n as u32).collect()).collect();
+    let expected: HashSet<Vec<u32>> = (0..2000)
+        .map(|index| embedding(format!("image {index}").as_bytes()).iter().map(|n| *n as u32).collect())
+        .collect();
+    assert_eq!(found, expected, "each embedding is its own image's");
+}
+
+#[tokio::test]
+async fn two_imports_of_the_same_at_once_store_each_image_once() {
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    let dataset = trainer.dataset("d").await;
+    let cats: Vec<_> = (0..1500).map(|index| example(index, "cat")).collect();
+    let dogs: Vec<_> = (0..1500).rev().map(|index| example(index, "dog")).collect();
+    let (a, b) = tokio::join!(trainer.import("d", &cats, 100), trainer.import("d", &dogs, 100));
+    a.1.unwrap();
+    b.1.unwrap();
+    let both = [a.0, b.0].concat();
+    assert_eq!(both.len(), 3000, "each has an outcome");
+    assert_eq!(count(&both, Outcome::Stored), 1500, "one of the two is stored");
+    assert_eq!(count(&both, Outcome::Rejected), 1500, "the other is told of it");
+    for outcome in both.iter().filter(|outcome| outcome.outcome() == Outcome::Rejected) {
+        let error = outcome.error.as_ref().unwrap();
+        assert_eq!(error.code, Code::FailedPrecondition as i32);
+        assert!(error.message.contains("`cat`") && error.message.contains("`dog`"), "{}", error.message);
+    }
+    let rows = trainer.store.examples(dataset.id).await.unwrap();
+    assert_eq!(rows.len(), 1500);
+    let hashes: Vec<_> = rows.iter().map(|row| row.hash).collect();
+    trainer.store.embeddings(&Tenant::default(), &dataset, &hashes).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_dataset_takes_the_embeddings_that_there_are() {
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    trainer.dataset("first").await;
+    trainer.dataset("second").await;
+    let all: Vec<_> = (0..1200).map(|index| example(index, "x")).collect();
+    trainer.import("first", &all, 1200).await.1.unwrap();
+    let (outcomes, ended) = trainer.import("second", &all, 1200).await;
+    ended.unwrap();
+    assert_eq!(count(&outcomes, Outcome::Stored), 1200);
+    assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1200, "each image is embedded once");
+}
+
+#[tokio::test]
+async fn a_message_of_very_many_bad_examples_is_answered_in_small_ones() {
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    trainer.dataset("d").await;
+    let mut all: Vec<_> = (0..100_000).map(|index| example(index, "")).collect();
+    all[50_000].label = "good".into();
+    let (outcomes, ended) = trainer.import("d", &all, all.len()).await;
+    ended.unwrap();
+    assert_eq!((outcomes.len(), count(&outcomes, Outcome::Rejected)), (100_000, 99_999));
+    assert_eq!(count(&outcomes, Outcome::Stored), 1);
+}
