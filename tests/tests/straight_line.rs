@@ -113,8 +113,8 @@ async fn a_stream_answers_every_input_and_goes_on_after_a_bad_one() -> Result<()
     let options = ClassifyOptions { head: "few".into(), top_k: 1 };
     let mut messages =
         vec![ClassifyStreamRequest { message: Some(classify_stream_request::Message::Options(options)) }];
-    for index in 0..60 {
-        let image = if index == 7 { fashion::pixels(28, 28, 1, vec![0; 783]) } else { rows[index].image() };
+    for (index, row) in rows.iter().take(60).enumerate() {
+        let image = if index == 7 { fashion::pixels(28, 28, 1, vec![0; 783]) } else { row.image() };
         let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(image)) });
         let item = ClassifyItem { id: format!("item-{index}"), input };
         messages.push(ClassifyStreamRequest { message: Some(classify_stream_request::Message::Item(item)) });

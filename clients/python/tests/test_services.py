@@ -110,7 +110,7 @@ def test_a_classifier_from_rows_to_answers(graft, addresses):
     assert last.training_run.state == training.TRAINING_STATE_SUCCEEDED, last
 
     classifier = graft._modules["classifier"]
-    request = classifier.ClassifyRequest(head="shades", input=classifier.ClassifyInput(image=picture(250, 9)), top_k=2)
+    request = classifier.ClassifyRequest(head="shades", input=classifier.ClassifyInput(image=picture(220, 9)), top_k=2)
     answer = graft._modules["classifier_grpc"].ClassifierServiceStub(channel).Classify(request)
     assert [prediction.label for prediction in answer.predictions] == ["bright", "dark"]
     assert graft.classify("shades", REFERENCE / "images/coffee.jpg")[0][0] in ("bright", "dark")

@@ -23,7 +23,10 @@ async fn main() -> ExitCode {
     let mut all_met = true;
     for bench in bench::ALL.iter().filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name)) {
         match (bench.run)().await {
-            Ok(figures) => all_met &= figures.iter().map(show).fold(true, |all, met| all && met),
+            Ok(figures) => {
+                figures.iter().for_each(|figure| println!("{figure}"));
+                all_met &= figures.iter().all(Figure::met);
+            }
             Err(error) => {
                 println!("{} FAIL: {error:#}", bench.name);
                 all_met = false;
@@ -31,9 +34,4 @@ async fn main() -> ExitCode {
         }
     }
     if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn show(figure: &Figure) -> bool {
-    println!("{figure}");
-    figure.met()
 }
