@@ -1,6 +1,8 @@
 //! What the extractor computes against the reference, which Pillow, torchvision's arithmetic and Python's ONNX Runtime made
 //! (`tests/data/reference/README.md`).
 
+#![allow(clippy::expect_used)]
+
 use std::{fs, path::PathBuf};
 
 use graft_extractor::{

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_bad_row_is_named_and_the_rest_goes_on() {
         let found =
-            read("label,pixel1,pixel2,pixel3,pixel4\n9,0,1,2,255\n8,0,1,2\n7,0,1,2,256\n6,0,abc,2,3\n\n5,4,3,2,1\n");
+            read("label,pixel1,pixel2,pixel3,pixel4\n9,0,1,2,255\n8,0,1,2\n7,0,1,2,256\n6,0,abc,2,3\n5,4,3,2,1\n");
         assert_eq!(found.len(), 5);
         let first = found[0].as_ref().unwrap();
         assert_eq!((first.id.as_str(), first.label.as_str()), ("rows.csv:2", "9"));
@@ -130,7 +130,7 @@ mod tests {
         assert!(reason(&found[1]).contains("3 pixels; 4 are expected"), "{}", reason(&found[1]));
         assert!(reason(&found[2]).contains("column 5: `256`"), "{}", reason(&found[2]));
         assert!(reason(&found[3]).contains("column 3: `abc`"), "{}", reason(&found[3]));
-        assert_eq!(found[4].as_ref().unwrap().id, "rows.csv:7");
+        assert_eq!(found[4].as_ref().unwrap().id, "rows.csv:6");
     }
 
     #[test]
