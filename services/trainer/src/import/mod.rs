@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //! - [`intake`] checks one example.
-//! - [`outcome`] says what became of it.
+//! - [`outcome`](mod@outcome) says what became of it.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -2,14 +2,14 @@
 //!
 //! # Layout
 //! - [`table`] holds the runs that have not ended.
-//! - [`worker`] fits them.
+//! - `worker` fits them.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use graft_chassis::status;
 use graft_proto::v1::{TrainingOptions, TrainingRun, TrainingState};
-use metrics::{counter, gauge};
+use metrics::counter;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,6 @@ impl Runs {
             tracing::info!(run = run.id, dataset = run.dataset, "taking up an unfinished run");
             table.insert(Live::new(tenant, run));
         }
-        gauge!("graft_trainer_runs_waiting").set(table.waiting() as f64);
         let (table, stopped) = (Arc::new(Mutex::new(table)), CancellationToken::new());
         let runs = Runs { store, most_bytes, table, arrived: Arc::default(), stop, stopped };
         tokio::spawn(runs.clone().work());
@@ -175,9 +174,7 @@ impl Runs {
         counter!("graft_trainer_runs_total", "state" => run.state().as_str_name()).increment(1);
         let id = run.id.clone();
         live.state.send_replace(run);
-        let mut table = self.table.lock();
-        table.remove(&id);
-        gauge!("graft_trainer_runs_waiting").set(table.waiting() as f64);
+        self.table.lock().remove(&id);
         Ok(())
     }
 }

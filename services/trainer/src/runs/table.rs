@@ -9,6 +9,7 @@ use std::{
 };
 
 use graft_proto::v1::{TrainingRun, TrainingState};
+use metrics::gauge;
 use tokio::sync::watch;
 
 use crate::names::Tenant;
@@ -66,13 +67,16 @@ impl Table {
     pub fn insert(&mut self, live: Live) {
         let id = live.state.borrow().id.clone();
         self.runs.insert(id, live);
+        self.tell();
     }
 
     /// Begin the oldest run that waits.
     pub fn begin(&mut self) -> Option<Live> {
         let live = self.runs.values().find(|live| live.waits())?;
         live.state.send_modify(|run| run.set_state(TrainingState::Running));
-        Some(live.clone())
+        let begun = live.clone();
+        self.tell();
+        Some(begun)
     }
 
     /// Runs that wait.
@@ -96,6 +100,11 @@ impl Table {
     /// Let a run go that has ended.
     pub fn remove(&mut self, id: &str) {
         self.runs.remove(id);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        gauge!("graft_trainer_runs_waiting").set(self.waiting() as f64);
     }
 }
 

@@ -11,13 +11,15 @@ use crate::{error::RunError, fit::FitError, train};
 impl Runs {
     pub(super) async fn work(self) {
         let _stopped = self.stopped.clone().drop_guard();
-        while !self.stop.is_cancelled() {
-            let begun = self.table.lock().begin();
+        // Let go before the guard is: who waits for the stop may open the store again.
+        let runs = self;
+        while !runs.stop.is_cancelled() {
+            let begun = runs.table.lock().begin();
             match begun {
-                Some(live) => self.fit_one(live).await,
+                Some(live) => runs.fit_one(live).await,
                 None => tokio::select! {
-                    () = self.arrived.notified() => {}
-                    () = self.stop.cancelled() => {}
+                    () = runs.arrived.notified() => {}
+                    () = runs.stop.cancelled() => {}
                 },
             }
         }

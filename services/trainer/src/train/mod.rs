@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`snapshot`] is the dataset at one moment, checked and planned.
-//! - [`report`] is the evidence that the head is accepted on.
+//! - [`report`](mod@report) is the evidence that the head is accepted on.
 
 use std::ops::ControlFlow;
 
