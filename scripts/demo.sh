@@ -8,13 +8,19 @@ head=fashion
 data=$(mktemp -d)
 begun=$SECONDS
 
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-trainer=127.0.0.1:$(port)
-extractor=127.0.0.1:$(port)
+# Four free ports, all held until the last is known, so that they differ.
+read -r trainer extractor trainer_metrics extractor_metrics < <(python3 - <<'PYTHON'
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+print(*(f"127.0.0.1:{listener.getsockname()[1]}" for listener in held))
+PYTHON
+)
 export GRAFT_TRAINER=http://$trainer GRAFT_EXTRACTOR=http://$extractor
 
-"$graft" up --data-dir "$data" --trainer-listen "$trainer" --extractor-listen "$extractor" \
-  --trainer-metrics-listen "127.0.0.1:$(port)" --extractor-metrics-listen "127.0.0.1:$(port)" &
+# What it says is kept beside being shown: that is how a script knows when both services are ready.
+said=$data/up.log
+"$graft" up --data-dir "$data/services" --trainer-listen "$trainer" --extractor-listen "$extractor" \
+  --trainer-metrics-listen "$trainer_metrics" --extractor-metrics-listen "$extractor_metrics" 2> >(tee "$said" >&2) &
 up=$!
 finish() {
   kill -INT "$up" 2>/dev/null || true
@@ -23,11 +29,9 @@ finish() {
 }
 trap finish EXIT
 
-# `graft up` says when both are ready; until then they cannot be reached.
-for _ in $(seq 300); do
+until grep -qs '^ready' "$said"; do
   kill -0 "$up" 2>/dev/null || { echo "demo: the services did not start" >&2; exit 1; }
-  if "$graft" datasets >/dev/null 2>&1; then break; fi
-  sleep 0.2
+  sleep 0.1
 done
 
 echo "== importing 2,000 rows to train on and 1,000 to test on; each becomes an embedding of 1,280 numbers"

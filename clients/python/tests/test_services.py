@@ -1,123 +1,129 @@
-"""Both services, really running, called by a plain gRPC client and by the wrapper."""
+"""Both services, called by a plain gRPC client and by the wrapper."""
 
+import csv
+import gzip
 import json
-import math
-import os
-import socket
-import struct
-import subprocess
-import time
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
-from graft_client import Graft
+from graft.v1 import dataset_pb2, dataset_pb2_grpc, extractor_pb2, extractor_pb2_grpc
+from graft_client import BadPicture, Graft, TrainingFailed
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "tests/data/reference"
+IMAGES = REFERENCE / "images"
 IMAGENET = "efficientnet-lite0-imagenet"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    trainer, extractor = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    data = tmp_path_factory.mktemp("data")
-    command = [ROOT / "target/release/graft", "up", "--data-dir", data]
-    command += ["--trainer-listen", trainer, "--extractor-listen", extractor]
-    command += ["--trainer-metrics-listen", f"127.0.0.1:{free_port()}"]
-    command += ["--extractor-metrics-listen", f"127.0.0.1:{free_port()}"]
-    process = subprocess.Popen(command)
-    try:
-        for address in (trainer, extractor):
-            wait_ready(process, address)
-        yield trainer, extractor
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def wait_ready(process, address):
-    request = health_pb2.HealthCheckRequest()
-    for _ in range(300):
-        assert process.poll() is None, "graft up ended"
-        try:
-            with grpc.insecure_channel(address) as channel:
-                if health_pb2_grpc.HealthStub(channel).Check(request).status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-        except grpc.RpcError:
-            time.sleep(0.1)
-    raise AssertionError(f"{address} is not ready")
+TRAINER = {f"graft.v1.{name}Service" for name in ("Dataset", "Training", "Head", "Classifier")}
 
 
 @pytest.fixture(scope="module")
 def graft(addresses):
-    return Graft(*addresses, proto=ROOT / "proto")
+    with Graft(*addresses) as client:
+        yield client
 
 
-def reference(name: str) -> list[float]:
+def reference(name: str) -> np.ndarray:
     data = (REFERENCE / "parity.safetensors").read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
+    length = int.from_bytes(data[:8], "little")
     start, end = json.loads(data[8 : 8 + length])[name]["data_offsets"]
-    return list(struct.unpack(f"<{(end - start) // 4}f", data[8 + length + start : 8 + length + end]))
+    return np.frombuffer(data[8 + length + start : 8 + length + end], dtype="<f4")
 
 
-def cosine(a, b):
-    dot = sum(x * y for x, y in zip(a, b, strict=True))
-    return dot / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+def rows(path: Path, limit: int) -> list[tuple[np.ndarray, str]]:
+    """Pictures [28, 28] and their labels."""
+    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+    with opened as file:
+        found = [line for line, _ in zip(csv.reader(file), range(limit + 1), strict=False)][1:]
+    return [(np.array(pixels, dtype=np.uint8).reshape(28, 28), label) for label, *pixels in found]
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("service, expected", [(0, TRAINER), (1, {"graft.v1.ExtractorService"})])
+def test_health_and_reflection(addresses, service, expected):
+    with grpc.insecure_channel(addresses[service]) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        # grpcio-reflection has stubs of v1alpha alone; v1, which is served, has the same messages under another name.
+        ask = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        (answer,) = ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+        names = {listed.name for listed in answer.list_services_response.service}
+        assert expected | {"grpc.health.v1.Health"} <= names
 
 
 def test_embeddings_are_those_of_the_reference(graft):
-    assert graft.backbones() == ["efficientnet-lite0", IMAGENET]
-    photos = [REFERENCE / "images" / name for name in ("astronaut.png", "coffee.jpg")]
-    astronaut, coffee = graft.embed(photos, backbone=IMAGENET)
-    assert cosine(astronaut, reference("astronaut.embedding")) >= 0.9999
-    assert cosine(coffee, reference("coffee.embedding")) >= 0.999
-    with pytest.raises(ValueError, match="neither JPEG nor PNG"):
-        graft.embed([b"no picture"])
+    assert [backbone.name for backbone in graft.backbones()] == ["efficientnet-lite0", IMAGENET]
+    fashion = [picture for picture, _ in rows(REFERENCE / "fashion8.csv", 8)]
+    found = graft.embed([IMAGES / "astronaut.png", (IMAGES / "coffee.jpg").read_bytes(), *fashion], backbone=IMAGENET)
+    assert found.shape == (10, 1280) and found.dtype == np.float32
+    assert cosine(found[0], reference("astronaut.embedding")) >= 0.9999
+    assert cosine(found[1], reference("coffee.embedding")) >= 0.999
+    for index in range(8):
+        assert cosine(found[2 + index], reference(f"fashion{index}.embedding")) >= 0.9999
+    # A grey picture and the same in three channels are one picture.
+    three = np.repeat(fashion[0][:, :, None], 3, axis=2)
+    assert cosine(graft.embed([three], backbone=IMAGENET)[0], found[2]) >= 0.999999
+    assert graft.embed([]).shape == (0, 1280)
 
 
-def test_a_classifier_from_rows_to_answers(graft, addresses):
-    dataset, training = (graft._modules[name] for name in ("dataset", "training"))
-    embedding = graft._modules["embedding"]
-    channel = grpc.insecure_channel(addresses[0])
-    datasets = graft._modules["dataset_grpc"].DatasetServiceStub(channel)
-    datasets.CreateDataset(dataset.CreateDatasetRequest(name="shades"))
+def test_a_classifier_from_rows_to_answers(graft):
+    # Trousers, bags and ankle boots: far apart, so that few rows do.
+    wanted = {"1", "8", "9"}
+    train = [example for example in rows(ROOT / "data/fashion-mnist/train-2000.csv.gz", 300) if example[1] in wanted]
+    test = [example for example in rows(ROOT / "data/fashion-mnist/test-1000.csv.gz", 100) if example[1] in wanted]
+    imported = graft.import_examples("things", train, split="train")
+    assert (imported.stored, imported.already_known, imported.rejected) == (len(train), 0, {})
+    imported = graft.import_examples("things", [*test, (b"no picture", "8")], split="test")
+    assert imported.stored == len(test) and list(imported.rejected) == [len(test)]
+    assert "neither JPEG nor PNG" in imported.rejected[len(test)]
+    assert graft.import_examples("things", train, split="train").already_known == len(train)
+    with pytest.raises(ValueError, match="holds embeddings of efficientnet-lite0, not of"):
+        graft.import_examples("things", train, backbone=IMAGENET)
 
-    def picture(shade, size):
-        return embedding.Image(pixels=embedding.Pixels(height=size, width=size, channels=1, data=bytes([shade]) * size**2))
+    head = graft.train("things")
+    assert (head.name, head.version, list(head.labels)) == ("things", 1, sorted(wanted))
+    assert head.report.test_count == len(test) and head.report.accuracy >= 0.95
 
-    def requests():
-        yield dataset.ImportExamplesRequest(options=dataset.ImportOptions(dataset="shades"))
-        for index in range(40):
-            bright = index % 2
-            image = picture(200 + index if bright else index, 8)
-            example = dataset.Example(id=str(index), label="bright" if bright else "dark", image=image)
-            yield dataset.ImportExamplesRequest(examples=dataset.Examples(examples=[example]))
-
-    outcomes = [outcome for answer in datasets.ImportExamples(requests()) for outcome in answer.outcomes]
-    assert len(outcomes) == 40 and all(outcome.outcome == dataset.OUTCOME_STORED for outcome in outcomes)
-
-    runs = graft._modules["training_grpc"].TrainingServiceStub(channel)
-    run = runs.CreateTrainingRun(training.CreateTrainingRunRequest(dataset="shades")).training_run
-    *_, last = runs.WatchTrainingRun(training.WatchTrainingRunRequest(id=run.id))
-    assert last.training_run.state == training.TRAINING_STATE_SUCCEEDED, last
-
-    classifier = graft._modules["classifier"]
-    request = classifier.ClassifyRequest(head="shades", input=classifier.ClassifyInput(image=picture(220, 9)), top_k=2)
-    answer = graft._modules["classifier_grpc"].ClassifierServiceStub(channel).Classify(request)
-    assert [prediction.label for prediction in answer.predictions] == ["bright", "dark"]
-    assert graft.classify("shades", REFERENCE / "images/coffee.jpg")[0][0] in ("bright", "dark")
+    answers = [graft.classify("things", picture, top_k=3) for picture, _ in test]
+    right = sum(answer[0][0] == label for answer, (_, label) in zip(answers, test, strict=True))
+    assert right == round(head.report.accuracy * len(test))
+    assert all(abs(sum(probability for _, probability in answer) - 1) < 1e-5 for answer in answers)
 
 
-def test_a_refusal_says_what_was_wrong(graft):
-    with pytest.raises(grpc.RpcError) as refused:
-        graft.classify("nowhere", REFERENCE / "images/coffee.jpg")
+def test_the_extractor_says_what_was_wrong(graft, addresses):
+    with pytest.raises(BadPicture, match="neither JPEG nor PNG") as bad:
+        graft.embed([IMAGES / "coffee.jpg", b"no picture"])
+    assert (bad.value.index, bad.value.code, bad.value.field) == (1, grpc.StatusCode.INVALID_ARGUMENT, "image.encoded")
+    with pytest.raises(ValueError, match="uint8"):
+        graft.embed([np.zeros((28, 28))])
+    with grpc.insecure_channel(addresses[1]) as channel:
+        stub = extractor_pb2_grpc.ExtractorServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.GetBackbone(extractor_pb2.GetBackboneRequest(name="resnet-9000"))
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
-    assert "nowhere" in refused.value.details()
+    assert "resnet-9000" in refused.value.details() and "efficientnet-lite0" in refused.value.details()
+
+
+def test_the_trainer_says_what_was_wrong(graft, addresses):
+    with grpc.insecure_channel(addresses[0]) as channel:
+        stub = dataset_pb2_grpc.DatasetServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.CreateDataset(dataset_pb2.CreateDatasetRequest(name="a/b"))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "name" in refused.value.details() and "a/b" in refused.value.details()
+    with pytest.raises(grpc.RpcError) as refused:
+        graft.classify("nowhere", IMAGES / "coffee.jpg")
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND and "nowhere" in refused.value.details()
+    graft.import_examples("lonely", [(IMAGES / "coffee.jpg", "coffee")], split="train")
+    with pytest.raises((grpc.RpcError, TrainingFailed), match="class"):
+        graft.train("lonely")

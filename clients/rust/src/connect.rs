@@ -16,6 +16,8 @@ use crate::Error;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A silent service is asked whether it lives this often, and has as long to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How long a question after its health may take to be answered.
+const ANSWER: Duration = Duration::from_secs(5);
 /// How long to wait between two looks at whether a service is ready.
 const LOOK: Duration = Duration::from_millis(50);
 /// The largest message that the services take or send, in bytes.
@@ -95,28 +97,40 @@ impl Service {
         Error::from_status(self.name, &self.url, status)
     }
 
+    fn unreachable(&self, reason: &str) -> Error {
+        Error::Unreachable { service: self.name, url: self.url.clone(), reason: reason.to_owned() }
+    }
+
     /// The error for a stream that ended too early.
     pub fn incomplete(&self) -> Error {
         Error::Incomplete(self.name)
     }
 
     /// Whether it takes work now.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] if it cannot be reached, or does not answer in time.
     pub async fn ready(&self) -> Result<bool, Error> {
-        let answer = HealthClient::new(self.channel.clone()).check(HealthCheckRequest::default()).await;
-        Ok(answer.map_err(|status| self.error(status))?.get_ref().status() == ServingStatus::Serving)
+        let mut health = HealthClient::new(self.channel.clone());
+        match tokio::time::timeout(ANSWER, health.check(HealthCheckRequest::default())).await {
+            Ok(answer) => {
+                Ok(answer.map_err(|status| self.error(status))?.get_ref().status() == ServingStatus::Serving)
+            }
+            Err(_) => Err(self.unreachable("it does not answer")),
+        }
     }
 
-    /// Wait until it takes work, for `patience` at the most.
+    /// Wait until it takes work, for about `patience` at the most.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] with what was wrong at the last.
     pub async fn wait_ready(&self, patience: Duration) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
             match self.ready().await {
                 Ok(true) => return Ok(()),
                 Err(error) if begun.elapsed() > patience => return Err(error),
-                _ if begun.elapsed() > patience => {
-                    let reason = "it is not ready".to_owned();
-                    return Err(Error::Unreachable { service: self.name, url: self.url.clone(), reason });
-                }
+                _ if begun.elapsed() > patience => return Err(self.unreachable("it is not ready")),
                 _ => tokio::time::sleep(LOOK).await,
             }
         }

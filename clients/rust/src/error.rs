@@ -1,6 +1,7 @@
 //! What went wrong, told apart by what a caller can do about it.
 
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +25,47 @@ pub enum Error {
         reason: String,
     },
     /// The service refused; the message says what was wrong and what is accepted.
-    #[error("{}", .0.message())]
+    #[error("{}", refusal(.0))]
     Refused(Status),
     /// The service broke off before it had answered.
     #[error("the {0} ended the stream before it had answered everything")]
     Incomplete(&'static str),
+    /// The service answered what the contract does not allow.
+    #[error("the {service}'s answer cannot be used: {reason}")]
+    Malformed {
+        /// `trainer` or `extractor`.
+        service: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Give another address: this one is no URL.
+    Address,
+    /// Start the service, or try again later: it, or one that it needs, cannot be reached.
+    Unreachable,
+    /// Name something that exists.
+    NotFound,
+    /// Change the request: [`Error::violations`] may say where.
+    Invalid,
+    /// Change what is there first: the name is taken, or the state does not allow it.
+    Conflict,
+    /// Ask for less, or later: a limit was reached.
+    Exhausted,
+    /// Nothing: the service failed.
+    Failed,
+}
+
+/// A part of a request that was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which part, such as `options.l2`.
+    pub field: String,
+    /// What was wrong with it, and what is accepted.
+    pub description: String,
 }
 
 impl Error {
@@ -44,19 +81,59 @@ impl Error {
         }
     }
 
+    /// What a caller can do about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Address { .. } => Kind::Address,
+            Error::Unreachable { .. } => Kind::Unreachable,
+            Error::Incomplete(_) | Error::Malformed { .. } => Kind::Failed,
+            Error::Refused(status) => match status.code() {
+                Code::Unavailable => Kind::Unreachable,
+                Code::NotFound => Kind::NotFound,
+                Code::InvalidArgument | Code::OutOfRange => Kind::Invalid,
+                Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Kind::Conflict,
+                Code::ResourceExhausted => Kind::Exhausted,
+                _ => Kind::Failed,
+            },
+        }
+    }
+
     /// Whether the service itself said that there is no such thing.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Error::Refused(status) if status.code() == Code::NotFound)
+        self.kind() == Kind::NotFound
     }
 
     /// Whether a service could not be reached; also one that the called service needs.
     pub fn is_unreachable(&self) -> bool {
+        self.kind() == Kind::Unreachable
+    }
+
+    /// The parts of the request that the service called wrong, as far as it named them.
+    pub fn violations(&self) -> Vec<Violation> {
         match self {
-            Error::Unreachable { .. } => true,
-            Error::Refused(status) => status.code() == Code::Unavailable,
-            _ => false,
+            Error::Refused(status) => violations(status),
+            _ => Vec::new(),
         }
     }
+}
+
+fn violations(status: &Status) -> Vec<Violation> {
+    let details = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    details.into_iter().map(|bad| Violation { field: bad.field, description: bad.description }).collect()
+}
+
+/// The service's message, and those of its details that it does not repeat.
+fn refusal(status: &Status) -> String {
+    let mut text = match status.message() {
+        "" => status.code().description().to_owned(),
+        message => message.to_owned(),
+    };
+    for Violation { field, description } in violations(status) {
+        if !text.contains(&field) || !text.contains(&description) {
+            text += &format!("; {field}: {description}");
+        }
+    }
+    text
 }
 
 fn root_cause(status: &Status) -> String {
@@ -69,20 +146,52 @@ fn root_cause(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::ErrorDetails;
+
     use super::*;
+
+    fn error(status: Status) -> Error {
+        Error::from_status("trainer", "http://x", status)
+    }
 
     #[test]
     fn a_refusal_is_no_lost_connection() {
-        let refused = Error::from_status("trainer", "http://x", Status::not_found("head `a` does not exist"));
+        let refused = error(Status::not_found("head `a` does not exist"));
         assert!(refused.is_not_found() && !refused.is_unreachable());
         assert_eq!(refused.to_string(), "head `a` does not exist");
-        let behind = Error::from_status("trainer", "http://x", Status::unavailable("the extractor is down"));
+        let behind = error(Status::unavailable("the extractor is down"));
         assert!(behind.is_unreachable() && behind.to_string().contains("extractor"));
-        let lost = Status::from_error(Box::new(std::io::Error::other("connection refused")));
-        let lost = Error::from_status("trainer", "http://x", lost);
-        assert!(
-            matches!(&lost, Error::Unreachable { .. }) && lost.to_string().contains("connection refused"),
-            "{lost}"
-        );
+        let lost = error(Status::from_error(Box::new(std::io::Error::other("connection refused"))));
+        assert!(matches!(&lost, Error::Unreachable { .. }) && lost.kind() == Kind::Unreachable, "{lost:?}");
+        assert_eq!(lost.to_string(), "the trainer at http://x cannot be reached: connection refused");
+    }
+
+    #[test]
+    fn each_code_says_what_can_be_done() {
+        let kinds = [
+            (Code::InvalidArgument, Kind::Invalid),
+            (Code::AlreadyExists, Kind::Conflict),
+            (Code::FailedPrecondition, Kind::Conflict),
+            (Code::ResourceExhausted, Kind::Exhausted),
+            (Code::NotFound, Kind::NotFound),
+            (Code::Internal, Kind::Failed),
+            (Code::DeadlineExceeded, Kind::Failed),
+        ];
+        for (code, kind) in kinds {
+            assert_eq!(error(Status::new(code, "x")).kind(), kind, "{code:?}");
+        }
+        assert!(!error(Status::new(Code::Internal, "")).to_string().is_empty());
+    }
+
+    #[test]
+    fn the_field_that_was_wrong_is_named_once() {
+        let details = ErrorDetails::with_bad_request_violation("options.l2", "-1; greater than 0 is accepted");
+        let bare = Status::with_error_details(Code::InvalidArgument, "a bad request", details.clone());
+        let bare = error(bare);
+        assert_eq!(bare.to_string(), "a bad request; options.l2: -1; greater than 0 is accepted");
+        assert_eq!(bare.violations()[0].field, "options.l2");
+        let told = "options.l2: -1; greater than 0 is accepted";
+        let told = error(Status::with_error_details(Code::InvalidArgument, told, details));
+        assert_eq!(told.to_string(), "options.l2: -1; greater than 0 is accepted");
     }
 }

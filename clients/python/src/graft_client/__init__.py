@@ -1,6 +1,13 @@
-"""Python client of Graft: embeds images and classifies them."""
+"""Python client of Graft: embeds images, trains classifiers on them and classifies.
 
-from .client import Graft
-from .stubs import generate
+# Layout
+- `client`: `Graft`, a thin wrapper over both services.
+- `picture`: what may be given as a picture, and how it goes over the wire.
 
-__all__ = ["Graft", "generate"]
+It keeps no state and repeats no call: errors of the services reach the caller as they are.
+"""
+
+from .client import BadPicture, Graft, Imported, TrainingFailed
+from .picture import Picture
+
+__all__ = ["BadPicture", "Graft", "Imported", "Picture", "TrainingFailed"]

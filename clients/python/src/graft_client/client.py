@@ -2,65 +2,183 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import grpc
+import numpy as np
+from graft.v1 import (
+    classifier_pb2,
+    classifier_pb2_grpc,
+    dataset_pb2,
+    dataset_pb2_grpc,
+    extractor_pb2,
+    extractor_pb2_grpc,
+    head_pb2,
+    head_pb2_grpc,
+    training_pb2,
+    training_pb2_grpc,
+)
 
-from .stubs import generate
+from .picture import Picture, Requests, image, messages
 
-Picture = str | Path | bytes
-"""A path, or the bytes of a JPEG or PNG file."""
+# The services write messages of up to 16 MiB and a little more; grpcio takes 4 MiB unless told.
+CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 20 << 20)]
+
+SPLITS = {
+    "": dataset_pb2.SPLIT_UNSPECIFIED,
+    "train": dataset_pb2.SPLIT_TRAIN,
+    "validation": dataset_pb2.SPLIT_VALIDATION,
+    "test": dataset_pb2.SPLIT_TEST,
+}
+
+
+class BadPicture(ValueError):
+    """A picture that the extractor could not embed."""
+
+    def __init__(self, index: int, code: grpc.StatusCode, field: str, message: str):
+        super().__init__(f"picture {index}: {message}")
+        self.index, self.code, self.field = index, code, field
+
+
+class TrainingFailed(RuntimeError):
+    """A training run that ended without a head."""
+
+
+@dataclass
+class Imported:
+    """What became of the examples of an import."""
+
+    stored: int = 0
+    already_known: int = 0
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Why, by the position of the example."""
+
+    def count(self, outcome: dataset_pb2.ExampleOutcome) -> None:
+        """Take in the outcome of one example."""
+        if outcome.outcome == dataset_pb2.OUTCOME_STORED:
+            self.stored += 1
+        elif outcome.outcome == dataset_pb2.OUTCOME_ALREADY_KNOWN:
+            self.already_known += 1
+        else:
+            self.rejected[int(outcome.id)] = outcome.error.message
 
 
 class Graft:
     """The two services of Graft.
 
-    Errors are `grpc.RpcError`s whose details say what was wrong and what is accepted.
+    A call that a service refuses raises `grpc.RpcError`, whose details say what was wrong and what is accepted.
     """
 
-    def __init__(self, trainer: str = "localhost:7400", extractor: str = "localhost:7401", proto: str | Path = "proto"):
-        self._modules = generate(proto)
-        self._trainer = grpc.insecure_channel(trainer)
-        self._extractor = grpc.insecure_channel(extractor)
+    def __init__(self, trainer: str = "localhost:7400", extractor: str = "localhost:7401"):
+        self._channels = [grpc.insecure_channel(address, CHANNEL_OPTIONS) for address in (trainer, extractor)]
+        to_trainer, to_extractor = self._channels
+        self._extractor = extractor_pb2_grpc.ExtractorServiceStub(to_extractor)
+        self._datasets = dataset_pb2_grpc.DatasetServiceStub(to_trainer)
+        self._runs = training_pb2_grpc.TrainingServiceStub(to_trainer)
+        self._heads = head_pb2_grpc.HeadServiceStub(to_trainer)
+        self._classifier = classifier_pb2_grpc.ClassifierServiceStub(to_trainer)
 
-    def backbones(self) -> list[str]:
-        """The names of the backbones that the extractor serves."""
-        messages, stubs = self._modules["extractor"], self._modules["extractor_grpc"]
-        answer = stubs.ExtractorServiceStub(self._extractor).ListBackbones(messages.ListBackbonesRequest())
-        return [backbone.name for backbone in answer.backbones]
+    def __enter__(self) -> Graft:
+        return self
 
-    def embed(self, pictures: Iterable[Picture], backbone: str = "") -> list[list[float]]:
-        """The embedding of each picture, in their order; a bad one raises `ValueError`."""
-        messages, stubs = self._modules["extractor"], self._modules["extractor_grpc"]
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for channel in self._channels:
+            channel.close()
+
+    def backbones(self) -> list[extractor_pb2.Backbone]:
+        """The backbones that the extractor serves, sorted by name."""
+        return list(self._extractor.ListBackbones(extractor_pb2.ListBackbonesRequest()).backbones)
+
+    def embed(self, pictures: Iterable[Picture], backbone: str = "") -> np.ndarray:
+        """The embeddings of the pictures in their order, float32 [pictures, dimension]; a bad one raises `BadPicture`."""
 
         def requests():
-            yield messages.ExtractRequest(options=messages.ExtractOptions(backbone=backbone))
-            for index, picture in enumerate(pictures):
-                item = messages.ExtractItem(id=str(index), image=self._image(picture))
-                yield messages.ExtractRequest(items=messages.ExtractItems(items=[item]))
+            yield extractor_pb2.ExtractRequest(options=extractor_pb2.ExtractOptions(backbone=backbone))
+            items = (extractor_pb2.ExtractItem(id=str(index), image=image(it)) for index, it in enumerate(pictures))
+            for group in messages(items):
+                yield extractor_pb2.ExtractRequest(items=extractor_pb2.ExtractItems(items=group))
 
-        found: dict[int, list[float]] = {}
-        for answer in stubs.ExtractorServiceStub(self._extractor).Extract(requests()):
-            if answer.HasField("failure"):
-                raise ValueError(f"picture {answer.failure.id}: {answer.failure.error.message}")
-            batch = answer.embeddings
-            for row, index in enumerate(batch.ids):
-                size = batch.dimension * 4
-                numbers = struct.unpack(f"<{batch.dimension}f", batch.data[row * size : (row + 1) * size])
-                found[int(index)] = list(numbers)
-        return [found[index] for index in sorted(found)]
+        found: dict[int, np.ndarray] = {}
+        dimension = 0
+        sent = Requests(requests())
+        with sent.own_errors():
+            call = self._extractor.Extract(sent)
+            for answer in call:
+                if answer.HasField("backbone"):
+                    dimension = answer.backbone.dimension
+                elif answer.HasField("failure"):
+                    call.cancel()
+                    raise _bad_picture(answer.failure)
+                else:
+                    rows = np.frombuffer(answer.embeddings.data, dtype="<f4").reshape(-1, dimension)
+                    found.update((int(index), row) for index, row in zip(answer.embeddings.ids, rows, strict=True))
+        if not found:
+            return np.empty((0, dimension), dtype=np.float32)
+        return np.stack([found[index] for index in sorted(found)])
+
+    def import_examples(
+        self, dataset: str, examples: Iterable[tuple[Picture, str]], split: str = "", backbone: str = ""
+    ) -> Imported:
+        """Add pictures with their labels to a dataset, which is created if it is not there.
+
+        `split` is train, validation, test, or empty to have it chosen by content. A rejected example ends nothing: the
+        answer names it. What was imported before is recognised and not embedded again.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split {split!r}: train, validation, test or empty are accepted")
+        self._ensure_dataset(dataset, backbone)
+
+        def requests():
+            yield dataset_pb2.ImportExamplesRequest(options=dataset_pb2.ImportOptions(dataset=dataset))
+            items = (
+                dataset_pb2.Example(id=str(index), label=label, split=SPLITS[split], image=image(picture))
+                for index, (picture, label) in enumerate(examples)
+            )
+            for group in messages(items):
+                yield dataset_pb2.ImportExamplesRequest(examples=dataset_pb2.Examples(examples=group))
+
+        imported = Imported()
+        sent = Requests(requests())
+        with sent.own_errors():
+            for answer in self._datasets.ImportExamples(sent):
+                for outcome in answer.outcomes:
+                    imported.count(outcome)
+        return imported
+
+    def train(self, dataset: str, head: str = "", l2: Sequence[float] = (), max_iterations: int = 0) -> head_pb2.Head:
+        """Fit a head on a dataset, wait until it is done and give it with its report; `TrainingFailed` if it fails."""
+        options = training_pb2.TrainingOptions(l2=l2, max_iterations=max_iterations)
+        request = training_pb2.CreateTrainingRunRequest(dataset=dataset, head=head, options=options)
+        run = self._runs.CreateTrainingRun(request).training_run
+        for answer in self._runs.WatchTrainingRun(training_pb2.WatchTrainingRunRequest(id=run.id)):
+            run = answer.training_run
+        if run.state != training_pb2.TRAINING_STATE_SUCCEEDED:
+            raise TrainingFailed(f"run {run.id}: {run.error or training_pb2.TrainingState.Name(run.state)}")
+        return self._heads.GetHead(head_pb2.GetHeadRequest(name=f"{run.head}@{run.head_version}")).head
 
     def classify(self, head: str, picture: Picture, top_k: int = 5) -> list[tuple[str, float]]:
         """The most probable labels of a picture with their probabilities, the most probable first."""
-        messages, stubs = self._modules["classifier"], self._modules["classifier_grpc"]
-        request = messages.ClassifyRequest(
-            head=head, input=messages.ClassifyInput(image=self._image(picture)), top_k=top_k
-        )
-        answer = stubs.ClassifierServiceStub(self._trainer).Classify(request)
+        what = classifier_pb2.ClassifyInput(image=image(picture))
+        answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k))
         return [(prediction.label, prediction.probability) for prediction in answer.predictions]
 
-    def _image(self, picture: Picture):
-        data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-        return self._modules["embedding"].Image(encoded=data)
+    def _ensure_dataset(self, name: str, backbone: str) -> None:
+        try:
+            self._datasets.CreateDataset(dataset_pb2.CreateDatasetRequest(name=name, backbone=backbone))
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.ALREADY_EXISTS:
+                raise
+            there = self._datasets.GetDataset(dataset_pb2.GetDatasetRequest(name=name)).dataset
+            if backbone and there.backbone != backbone:
+                raise ValueError(f"dataset {name} holds embeddings of {there.backbone}, not of {backbone}") from error
+
+
+def _bad_picture(failure: extractor_pb2.ExtractFailure) -> BadPicture:
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+    error = failure.error
+    return BadPicture(int(failure.id), codes.get(error.code, grpc.StatusCode.UNKNOWN), error.field, error.message)
