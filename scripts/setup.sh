@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 version=1.32.0
 library=target/onnxruntime/libonnxruntime.so
+rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 
 need() { # need COMMAND PACKAGE...: install Debian's packages if the command does not work
   local check=$1
@@ -22,7 +23,10 @@ need() { # need COMMAND PACKAGE...: install Debian's packages if the command doe
   fi
 }
 
-need "command -v cargo" cargo
+if ! found=$(cargo --version 2>/dev/null) || [ "$(printf '%s\n' "$rust" "$(cut -d' ' -f2 <<<"$found")" | sort -V | head -1)" != "$rust" ]; then
+  echo "setup: Rust $rust or newer is needed, but there is ${found:-no cargo}; get it with rustup, or by 'rustup update'" >&2
+  exit 1
+fi
 need "command -v cc" gcc libc6-dev
 need "python3 -m pip --version" python3-pip
 need "python3 -c 'import venv, ensurepip'" python3-venv
@@ -31,7 +35,7 @@ if [ -n "${ORT_DYLIB_PATH:-}" ]; then
   [ -f "$ORT_DYLIB_PATH" ] || { echo "setup: ORT_DYLIB_PATH names $ORT_DYLIB_PATH, which is no file" >&2; exit 1; }
   exit 0
 fi
-[ -f "$library" ] && exit 0
+[ -f "$library" ] && [ "$(cat "$library.version" 2>/dev/null)" = "$version" ] && exit 0
 
 case $(uname -m) in
   x86_64) checksum=99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8 ;;
@@ -54,3 +58,4 @@ wheel = next(pathlib.Path(folder).glob("*.whl"))
 pathlib.Path(target).write_bytes(zipfile.ZipFile(wheel).read(member))
 PYTHON
 mv "$library.part" "$library"
+echo "$version" > "$library.version"

@@ -1,10 +1,11 @@
 //! Images good and bad, made on the spot.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read, Write};
 
 use ::image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use anyhow::Result;
 use bytes::Bytes;
+use flate2::{Compression, write::ZlibEncoder};
 use graft_proto::v1::{Image, image};
 
 use crate::services::root;
@@ -39,15 +40,30 @@ pub fn png_of_size(width: u32, height: u32) -> Bytes {
     header.extend(height.to_be_bytes());
     // 8 bits, RGB, no interlacing.
     header.extend([8, 2, 0, 0, 0]);
-    let mut png = Vec::from(*b"\x89PNG\r\n\x1a\n");
     // The pixels begin with zlib's own header and go no further.
-    for (kind, data) in [(b"IHDR", &header[..]), (b"IDAT", &[0x78, 0x9c]), (b"IEND", &[])] {
+    png(&[(b"IHDR", &header), (b"IDAT", &[0x78, 0x9c]), (b"IEND", &[])])
+}
+
+/// A PNG of one pixel whose colour profile unpacks to `bytes` zeros.
+pub fn png_with_profile(bytes: usize) -> Result<Bytes> {
+    let mut packed = ZlibEncoder::new(b"profile\0\0".to_vec(), Compression::best());
+    std::io::copy(&mut std::io::repeat(0).take(bytes as u64), &mut packed)?;
+    let mut pixel = ZlibEncoder::new(Vec::new(), Compression::fast());
+    pixel.write_all(&[0, 255, 0, 0])?;
+    let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0];
+    Ok(png(&[(b"IHDR", &header), (b"iCCP", &packed.finish()?), (b"IDAT", &pixel.finish()?), (b"IEND", &[])]))
+}
+
+/// The chunks of a PNG as a file.
+fn png(chunks: &[(&[u8; 4], &[u8])]) -> Bytes {
+    let mut png = Vec::from(*b"\x89PNG\r\n\x1a\n");
+    for (kind, data) in chunks {
         let mut checksum = flate2::Crc::new();
-        checksum.update(kind);
+        checksum.update(*kind);
         checksum.update(data);
         png.extend((data.len() as u32).to_be_bytes());
-        png.extend(kind);
-        png.extend(data);
+        png.extend(*kind);
+        png.extend(*data);
         png.extend(checksum.sum().to_be_bytes());
     }
     png.into()

@@ -14,6 +14,7 @@ use graft_proto::v1::{
     extractor_service_client::ExtractorServiceClient, head_service_client::HeadServiceClient,
     training_service_client::TrainingServiceClient,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint};
@@ -102,10 +103,15 @@ impl Service {
         self.wait_ready().await
     }
 
+    /// Ask it to stop (SIGTERM).
+    pub fn tell_to_stop(&self) -> Result<()> {
+        let id = Pid::from_raw(self.child.id().cast_signed()).context("a process's id")?;
+        Ok(kill_process(id, Signal::TERM)?)
+    }
+
     /// Ask it to stop (SIGTERM), and wait for its exit.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        anyhow::ensure!(told.success(), "kill -TERM failed");
+        self.tell_to_stop()?;
         let begun = Instant::now();
         while begun.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait()? {
@@ -144,14 +150,16 @@ impl Service {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The most memory that it ever had in use, in bytes, as the kernel counts it.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+        Ok(peak.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
     /// The port of its gRPC server.
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// The process's id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     fn endpoint(&self) -> Result<Endpoint> {

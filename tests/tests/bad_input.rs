@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use graft_proto::v1::{
-    ClassifyInput, ClassifyRequest, CreateDatasetRequest, CreateTrainingRunRequest, DeleteDatasetRequest,
-    GetDatasetRequest, GetHeadRequest, GetTrainingRunRequest, ImportExamplesRequest, Outcome, Split, TrainingOptions,
-    classify_input,
+    CancelTrainingRunRequest, ClassifyInput, ClassifyOptions, ClassifyRequest, ClassifyStreamRequest,
+    CreateDatasetRequest, CreateTrainingRunRequest, DeleteDatasetRequest, GetDatasetRequest, GetHeadRequest,
+    GetTrainingRunRequest, ImportExamplesRequest, Outcome, Split, TrainingOptions, WatchTrainingRunRequest,
+    classify_input, classify_stream_request,
 };
 use graft_tests::{
     calls::{create_dataset, example, examples, import, import_messages, mentions, refused, train},
@@ -27,23 +28,40 @@ async fn names_are_checked() -> Result<()> {
         refused(create(name, "").await, Code::InvalidArgument, &["name", "a-z"]).context(name.to_owned())?;
     }
     create("twice", "").await?;
-    refused(create("twice", "").await, Code::AlreadyExists, &["twice"])?;
+    refused(create("twice", "").await, Code::AlreadyExists, &["`twice` exists already", "another name"])?;
     refused(create("new", "resnet-9000").await, Code::NotFound, &["resnet-9000", "efficientnet-lite0"])?;
     create("imagenet", "efficientnet-lite0-imagenet").await?;
+    client.get_dataset(GetDatasetRequest { name: "twice".into() }).await.context("the first is as it was")?;
 
-    for (name, code) in [("unknown", Code::NotFound), ("a/b", Code::InvalidArgument)] {
-        refused(client.get_dataset(GetDatasetRequest { name: name.into() }).await, code, &[name])?;
-        refused(client.delete_dataset(DeleteDatasetRequest { name: name.into() }).await, code, &[name])?;
+    let long = "x".repeat(1 << 20);
+    let found = [("unknown", Code::NotFound, "unknown"), ("a/b", Code::InvalidArgument, "a/b")];
+    for (name, code, word) in found.into_iter().chain([(long.as_str(), Code::InvalidArgument, "a-z")]) {
+        let words = if code == Code::NotFound { [word, "does not exist"] } else { [word, "a-z"] };
+        refused(client.get_dataset(GetDatasetRequest { name: name.into() }).await, code, &words)?;
+        refused(client.delete_dataset(DeleteDatasetRequest { name: name.into() }).await, code, &words)?;
         let mut heads = pair.trainer.head_client().await?;
-        refused(heads.get_head(GetHeadRequest { name: name.into() }).await, code, &[name])?;
-        refused(import(&pair.trainer, name, vec![]).await, code, &[name])?;
+        refused(heads.get_head(GetHeadRequest { name: name.into() }).await, code, &words)?;
+        refused(import(&pair.trainer, name, vec![]).await, code, &words)?;
         let input =
             Some(ClassifyInput { input: Some(classify_input::Input::Image(fashion::pixels(1, 1, 1, vec![0]))) });
         let request = ClassifyRequest { head: name.into(), input, top_k: 1 };
-        refused(pair.trainer.classifier_client().await?.classify(request).await, code, &[name])?;
+        let mut classifier = pair.trainer.classifier_client().await?;
+        refused(classifier.classify(request).await, code, &words)?;
+        let options = ClassifyOptions { head: name.into(), top_k: 1 };
+        let message = Some(classify_stream_request::Message::Options(options));
+        let stream = tokio_stream::iter([ClassifyStreamRequest { message }]);
+        refused(classifier.classify_stream(stream).await, code, &words)?;
+        let mut runs = pair.trainer.training_client().await?;
+        let request = CreateTrainingRunRequest { dataset: name.into(), ..Default::default() };
+        refused(runs.create_training_run(request).await, code, &words)?;
     }
     let mut runs = pair.trainer.training_client().await?;
-    refused(runs.get_training_run(GetTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &["none"])?;
+    let words = ["training run `none` does not exist", "ListTrainingRuns"];
+    refused(runs.get_training_run(GetTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
+    refused(runs.cancel_training_run(CancelTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
+    refused(runs.watch_training_run(WatchTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
+    let head = CreateTrainingRunRequest { dataset: "twice".into(), head: "a/b".into(), options: None };
+    refused(runs.create_training_run(head).await, Code::InvalidArgument, &["head", "a/b", "a-z"])?;
     Ok(())
 }
 
@@ -55,7 +73,10 @@ async fn bad_examples_are_rejected_one_by_one() -> Result<()> {
     let row = &fashion::train()?[0];
     let split = Split::Unspecified;
     let bad: Vec<(_, &[&str])> = vec![
-        (example("truncated", "x", split, encoded(whole.slice(..whole.len() / 2))), &["image.encoded"]),
+        (
+            example("truncated", "x", split, encoded(whole.slice(..whole.len() / 2))),
+            &["image.encoded", "JPEG", "whole file"],
+        ),
         (example("empty", "x", split, encoded("")), &["image.encoded", "empty"]),
         (example("text.png", "x", split, encoded("just words")), &["image.encoded", "PNG"]),
         (example("bomb", "x", split, encoded(png_of_size(10_000, 10_000))), &["100000000"]),
@@ -116,21 +137,25 @@ async fn what_cannot_be_trained_on_says_what_is_missing() -> Result<()> {
         client.create_training_run(request).await
     };
     let plain = TrainingOptions::default;
-    refused(create("unknown", plain()).await, Code::NotFound, &["unknown"])?;
+    refused(create("unknown", plain()).await, Code::NotFound, &["dataset `unknown` does not exist"])?;
     create_dataset(&pair.trainer, "empty").await?;
-    refused(create("empty", plain()).await, Code::FailedPrecondition, &["empty", "example"])?;
+    refused(create("empty", plain()).await, Code::FailedPrecondition, &["`empty` holds no example", "import some"])?;
 
     let rows = fashion::train()?;
     let of = |label: &'static str| rows.iter().filter(move |row| row.label == label).cloned();
     let nines: Vec<_> = of("9").take(6).collect();
     create_dataset(&pair.trainer, "one-class").await?;
     import(&pair.trainer, "one-class", examples(&nines, Split::Train, 0)).await?;
-    refused(create("one-class", plain()).await, Code::FailedPrecondition, &["one-class", "class"])?;
+    refused(create("one-class", plain()).await, Code::FailedPrecondition, &["`one-class`", "`9`", "two or more"])?;
 
     create_dataset(&pair.trainer, "lonely").await?;
     import(&pair.trainer, "lonely", examples(&nines, Split::Train, 0)).await?;
     import(&pair.trainer, "lonely", examples(&of("2").take(1).collect::<Vec<_>>(), Split::Train, 6)).await?;
-    refused(create("lonely", plain()).await, Code::FailedPrecondition, &["`2`", "1"])?;
+    refused(
+        create("lonely", plain()).await,
+        Code::FailedPrecondition,
+        &["`2` of `lonely` has 1 ", "at least 2", "import more"],
+    )?;
 
     create_dataset(&pair.trainer, "good").await?;
     let few: Vec<_> = nines.iter().cloned().chain(of("2").take(6)).collect();
@@ -156,10 +181,8 @@ async fn without_an_extractor_what_needs_none_goes_on() -> Result<()> {
     pair.extractor.kill();
     let url = pair.extractor.url();
     refused(import(&pair.trainer, "d", examples(&rows[60..70], Split::Train, 0)).await, Code::Unavailable, &[&url])?;
-    let known = import(&pair.trainer, "d", examples(&rows[..60], Split::Unspecified, 0)).await;
-    if let Ok(known) = known {
-        ensure!(known.iter().all(|outcome| outcome.outcome() == Outcome::AlreadyKnown));
-    }
+    let known = import(&pair.trainer, "d", examples(&rows[..60], Split::Unspecified, 0)).await?;
+    ensure!(known.len() == 60 && known.iter().all(|outcome| outcome.outcome() == Outcome::AlreadyKnown));
     let request = CreateDatasetRequest { name: "new".into(), backbone: String::new() };
     refused(pair.trainer.dataset_client().await?.create_dataset(request).await, Code::Unavailable, &[&url])?;
     train(&pair.trainer, "d").await.context("training needs no extractor")?;

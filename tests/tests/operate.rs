@@ -1,6 +1,7 @@
 //! What those who operate the services see: health, reflection, metrics, logs, start-up errors, shutdown.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     process::{Command, Output},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use graft_proto::v1::ExtractOptions;
+use graft_proto::v1::{ExtractOptions, GetDatasetRequest};
 use graft_tests::{
     calls,
     calls::{create_dataset, extract, import, mentions, refused},
@@ -17,6 +18,7 @@ use graft_tests::{
 };
 use tempfile::TempDir;
 use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -45,10 +47,21 @@ async fn both_services_list_themselves_by_reflection_and_say_that_they_are_ready
         let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await?.into_inner();
         let answer = answers.message().await?.context("an answer")?.message_response;
         let Some(MessageResponse::ListServicesResponse(list)) = answer else { bail!("{answer:?}") };
-        let names: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
-        for name in expected.iter().chain(&["grpc.health.v1.Health"]) {
-            ensure!(names.iter().any(|n| n == name), "{name} is missing in {names:?}");
+        let names: BTreeSet<String> = list.service.into_iter().map(|service| service.name).collect();
+        let always = [
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        ];
+        let expected: BTreeSet<String> = expected.iter().chain(&always).map(|name| (*name).to_owned()).collect();
+        ensure!(names == expected, "{names:?}, but {expected:?} is served");
+        let mut health = HealthClient::new(service.channel().await?);
+        for name in names.iter().filter(|name| name.starts_with("graft.")) {
+            let answer = health.check(HealthCheckRequest { service: name.clone() }).await?;
+            ensure!(answer.get_ref().status() == ServingStatus::Serving, "{name}: {answer:?}");
         }
+        let unknown = health.check(HealthCheckRequest { service: "graft.v1.Nothing".into() }).await;
+        refused(unknown, Code::NotFound, &[])?;
         ensure!(service.http("/readyz").await?.starts_with("HTTP/1.1 200"), "ready");
         ensure!(service.http("/livez").await?.starts_with("HTTP/1.1 200"), "live");
     }
@@ -70,6 +83,19 @@ async fn metrics_count_calls_images_and_errors() -> Result<()> {
     ensure!(count(&pair.trainer, "graft_rpc_handled_total", "CreateDataset").await? == 1.0);
     ensure!(count(&pair.trainer, "graft_rpc_duration_seconds_count", "CreateDataset").await? == 1.0);
     ensure!(count(&pair.extractor, "graft_rpc_started_total", "Extract").await? >= 1.0);
+
+    // Whoever makes up methods makes up no metrics.
+    let mut anything = tonic::client::Grpc::new(pair.trainer.channel().await?);
+    for method in ["/made.up/One", "/made.up/Two"] {
+        anything.ready().await?;
+        let path = http::uri::PathAndQuery::from_static(method);
+        let codec = tonic_prost::ProstCodec::<GetDatasetRequest, GetDatasetRequest>::default();
+        let answer = anything.unary(tonic::Request::new(GetDatasetRequest::default()), path, codec).await;
+        refused(answer, Code::Unimplemented, &[])?;
+    }
+    let metrics = pair.trainer.http("/metrics").await?;
+    ensure!(!metrics.contains("made.up"), "{metrics}");
+    ensure!(count(&pair.trainer, "graft_rpc_handled_total", "method=\"unknown\"").await? == 2.0);
     Ok(())
 }
 
@@ -94,13 +120,12 @@ async fn a_service_that_is_told_to_stop_finishes_what_it_has() -> Result<()> {
     let work = extract(&extractor, ExtractOptions::default(), items);
     let stop = async {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        let told = Command::new("kill").args(["-TERM", &extractor.pid().to_string()]).status()?;
-        ensure!(told.success());
-        Ok(())
+        extractor.tell_to_stop()
     };
     let (embedded, stopped) = tokio::join!(work, stop);
     stopped?;
-    ensure!(embedded?.values().all(Result::is_ok), "the stream in flight was finished");
+    let embedded = embedded?;
+    ensure!(embedded.len() == 400 && embedded.values().all(Result::is_ok), "the stream in flight was finished");
     let begun = Instant::now();
     ensure!(extractor.stop().await.is_ok_and(|status| status.success()), "exit code 0");
     ensure!(begun.elapsed() < Duration::from_secs(10), "{url} stops soon after its last call");
@@ -113,7 +138,10 @@ fn failing(program: &str, flags: &[&str]) -> Result<(i32, String)> {
     if !flags.contains(&"--listen") {
         command.args(["--listen", &free[0]]);
     }
-    command.args(["--metrics-listen", &free[1]]).args(flags);
+    if !flags.contains(&"--metrics-listen") {
+        command.args(["--metrics-listen", &free[1]]);
+    }
+    command.args(flags);
     let mut child = command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn()?;
     let begun = Instant::now();
     while child.try_wait()?.is_none() {
@@ -147,6 +175,7 @@ fn the_extractor_says_why_it_does_not_start() -> Result<()> {
     fails(name, &["--onnxruntime", "/nowhere/libonnxruntime.so"], 64, &["/nowhere/libonnxruntime.so", "setup"])?;
     fails(name, &["--onnxruntime", text], 64, &[text])?;
     fails(name, &["--listen", &taken], 1, &["listen", &taken, "another port"])?;
+    fails(name, &["--metrics-listen", &taken], 1, &["metrics-listen", &taken, "another port"])?;
     fails(name, &["--listen", "nonsense"], 64, &["--listen", "nonsense"])?;
     fails(name, &["--max-batch", "0"], 64, &["--max-batch", "1..=1024"])?;
     fails(name, &["--default-backbone", "resnet-9000"], 64, &["resnet-9000", "efficientnet-lite0"])?;
@@ -154,6 +183,20 @@ fn the_extractor_says_why_it_does_not_start() -> Result<()> {
     fails(name, &["--backbones", "/nowhere/backbones"], 64, &["/nowhere/backbones"])?;
     fails(name, &["--log-level", "info,=what=is=this"], 64, &["log-level"])?;
     fails(name, &["--no-such-flag"], 64, &["--no-such-flag"])
+}
+
+/// What a newcomer meets who has not run the set-up: no flag, no variable, no library beside the program.
+#[test]
+fn an_onnx_runtime_that_is_nowhere_is_missed_with_what_to_do() -> Result<()> {
+    let folder = TempDir::new()?;
+    let alone = folder.path().join("bin/graft-extractor");
+    fs::create_dir(folder.path().join("bin"))?;
+    fs::copy(graft_tests::services::binaries().join("graft-extractor"), &alone)?;
+    let output = Command::new(&alone).env_remove("ORT_DYLIB_PATH").output()?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    mentions(&message, &["libonnxruntime.so", "setup.sh", "--onnxruntime"])?;
+    ensure!(output.status.code() == Some(64), "{:?}: {message}", output.status);
+    Ok(())
 }
 
 /// A library that exports `OrtGetApiBase` as ONNX Runtime does, but knows none of the versions that are asked for:
@@ -176,7 +219,7 @@ fn an_onnx_runtime_that_is_too_old_is_named() -> Result<()> {
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status()?;
     ensure!(built.success(), "cc builds the library");
     let library = library.to_str().context("a path")?;
-    fails("graft-extractor", &["--onnxruntime", library], 64, &[library, "1.10.0"])
+    fails("graft-extractor", &["--onnxruntime", library], 64, &[library, "1.10.0", "scripts/setup.sh"])
 }
 
 #[test]
@@ -193,7 +236,7 @@ fn the_trainer_says_why_it_does_not_start() -> Result<()> {
     fs::write(&file, "")?;
     let below = file.join("data");
     let below = below.to_str().context("a path")?;
-    fails(name, &["--data-dir", below], 64, &["data-dir", below])?;
+    fails(name, &["--data-dir", below], 64, &["data-dir", below, "choose another"])?;
     fails(name, &["--data-dir", "/proc/graft"], 64, &["data-dir", "/proc/graft"])
 }
 

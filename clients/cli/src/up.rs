@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use graft_client::Graft;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
@@ -123,9 +124,9 @@ fn beside_me(name: &str) -> PathBuf {
 }
 
 async fn stop(service: &mut Started) -> Result<()> {
-    let Some(id) = service.child.id() else { return Ok(()) };
-    // SIGTERM lets calls in flight finish; there is no safe call for it in the standard library.
-    let told = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
+    let Some(id) = service.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return Ok(()) };
+    // SIGTERM lets calls in flight finish.
+    let told = kill_process(id, Signal::TERM);
     if told.is_err() || tokio::time::timeout(GRACE, service.child.wait()).await.is_err() {
         eprintln!("{} did not stop; killing it", service.name);
         service.child.kill().await?;

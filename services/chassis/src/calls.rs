@@ -5,9 +5,12 @@
 //!   caller went away.
 //! - `graft_rpc_duration_seconds{method}`: from the first byte of the request to the last of the answer.
 //! - `graft_rpc_in_flight{method}`: calls begun and not ended.
+//!
+//! `method` is one of those that are served, or `unknown`.
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -19,15 +22,17 @@ use pin_project_lite::pin_project;
 use tonic::Code;
 use tower::{Layer, Service};
 
+use crate::methods::Methods;
+
 /// Puts [`CountCalls`] around a service.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CountCallsLayer;
+#[derive(Clone, Debug)]
+pub struct CountCallsLayer(pub Methods);
 
 impl<S> Layer<S> for CountCallsLayer {
     type Service = CountCalls<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CountCalls { inner }
+        CountCalls { inner, methods: self.0.clone() }
     }
 }
 
@@ -35,6 +40,7 @@ impl<S> Layer<S> for CountCallsLayer {
 #[derive(Clone, Debug)]
 pub struct CountCalls<S> {
     inner: S,
+    methods: Methods,
 }
 
 impl<S, B, R> Service<Request<B>> for CountCalls<S>
@@ -50,7 +56,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = Call::begin(request.uri().path());
+        let call = Call::begin(self.methods.name(request.uri().path()));
         CountedCall { inner: self.inner.call(request), call: Some(call) }
     }
 }
@@ -58,14 +64,13 @@ where
 /// A call that has begun. Dropping it ends it.
 #[derive(Debug)]
 pub struct Call {
-    method: String,
+    method: Arc<str>,
     begun: Instant,
     code: Code,
 }
 
 impl Call {
-    fn begin(path: &str) -> Call {
-        let method = path.trim_start_matches('/').to_owned();
+    fn begin(method: Arc<str>) -> Call {
         counter(&method).increment(1);
         in_flight(&method).increment(1.0);
         // Until the answer says otherwise: a call that is dropped was given up by its caller.
@@ -89,12 +94,12 @@ impl Drop for Call {
     }
 }
 
-fn counter(method: &str) -> Counter {
-    counter!("graft_rpc_started_total", "method" => method.to_owned())
+fn counter(method: &Arc<str>) -> Counter {
+    counter!("graft_rpc_started_total", "method" => method.clone())
 }
 
-fn in_flight(method: &str) -> Gauge {
-    gauge!("graft_rpc_in_flight", "method" => method.to_owned())
+fn in_flight(method: &Arc<str>) -> Gauge {
+    gauge!("graft_rpc_in_flight", "method" => method.clone())
 }
 
 /// The code's name as the gRPC specification writes it.

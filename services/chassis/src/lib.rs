@@ -7,14 +7,18 @@
 //! - [`telemetry`]: logs in text or JSON, and the metrics recorder.
 //! - [`admin`]: the HTTP port with `/metrics`, `/livez` and `/readyz`.
 //! - [`calls`]: counts and times every gRPC call by method and status code.
+//! - [`methods`]: the methods that are served, by name.
 //! - [`deadline`]: how long the caller of a call waits.
 //! - [`serve`]: binds, serves gRPC with health and reflection, and drains on SIGTERM or Ctrl-C.
+//! - [`streams`]: the first message of a stream.
 //! - [`status`]: the one way to build a gRPC status that names the field, what was wrong and what is accepted.
 
 pub mod admin;
 pub mod calls;
 pub mod config;
 pub mod deadline;
+pub mod methods;
 pub mod serve;
 pub mod status;
+pub mod streams;
 pub mod telemetry;

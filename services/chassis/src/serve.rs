@@ -11,8 +11,9 @@ use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
+use tonic_health::ServingStatus;
 
-use crate::{admin::Ready, calls::CountCallsLayer};
+use crate::{admin::Ready, calls::CountCallsLayer, methods::Methods};
 
 /// The largest message that the services take or send, in bytes: 16 MiB of payload and room for what is around it.
 pub const MESSAGE_BYTES: usize = (16 << 20) + (64 << 10);
@@ -25,6 +26,17 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const STREAMS_A_CONNECTION: u32 = 1024;
 /// A peer that is silent this long is asked whether it lives, and has as long to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// What every service serves beside its own.
+const ALWAYS: &[&str] =
+    &["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+/// The contracts of all that is served.
+const DESCRIPTORS: &[&[u8]] = &[
+    graft_proto::FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 /// Why a service does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +62,9 @@ pub enum ServeError {
     /// The descriptor set is not one; a fault of the build.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The same.
+    #[error("methods: {0}")]
+    Methods(#[from] prost::DecodeError),
 }
 
 /// Bind `address`, which the flag `flag` names.
@@ -65,22 +80,26 @@ pub async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener
     })
 }
 
-/// Serve `routes`, health and reflection on `listener` until `stop` is cancelled, then give the calls in flight
+/// Serve `routes`, which are those of `services` (full names), health and reflection on `listener` until `stop` is cancelled, then give the calls in flight
 /// `grace` to finish.
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
+    services: &[&str],
     ready: Ready,
     stop: CancellationToken,
     grace: Duration,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     let (health, health_service) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(graft_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let routes = routes.add_service(health_service).add_service(reflection);
+    let served: Vec<&str> = [services, ALWAYS].concat();
+    // Older tools ask by the name that reflection had before it was finished.
+    let (reflection, reflection_alpha) = (reflect(&served).build_v1()?, reflect(&served).build_v1alpha()?);
+    let routes = routes.add_service(health_service).add_service(reflection).add_service(reflection_alpha);
+    let methods = Methods::of(DESCRIPTORS, &served)?;
+    for service in services {
+        health.set_service_status(*service, ServingStatus::Serving).await;
+    }
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
@@ -88,7 +107,7 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_A_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(CountCallsLayer)
+        .layer(CountCallsLayer(methods))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
 
@@ -97,7 +116,9 @@ pub async fn serve(
     let overdue = async {
         stop.cancelled().await;
         ready.set(false);
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        for service in services.iter().chain(&[""]) {
+            health.set_service_status(*service, ServingStatus::NotServing).await;
+        }
         tracing::info!(grace_seconds = grace.as_secs(), "draining: no new calls, those in flight may finish");
         tokio::time::sleep(grace).await;
     };
@@ -107,6 +128,14 @@ pub async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reflection of the services of these names, and no others.
+fn reflect<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a> {
+    let described = DESCRIPTORS.iter().fold(tonic_reflection::server::Builder::configure(), |builder, set| {
+        builder.register_encoded_file_descriptor_set(set)
+    });
+    services.iter().fold(described, |builder, service| builder.with_service_name(*service))
 }
 
 /// A token that is cancelled by SIGTERM or Ctrl-C.

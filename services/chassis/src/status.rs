@@ -9,8 +9,20 @@ use graft_proto::v1::ItemError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+/// Characters of what a caller sent that are told back: headers, which carry statuses, are small.
+const QUOTED: usize = 80;
+
 /// How long a caller should wait before it tries again what was unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a caller sent, so that it can be told back: no longer than a line, and no control characters.
+pub fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(QUOTED).flat_map(char::escape_debug).collect();
+    if text.chars().nth(QUOTED).is_some() {
+        shown.push('…');
+    }
+    shown
+}
 
 /// A part of the request is wrong; `message` says what, and what is accepted.
 pub fn invalid(field: &str, message: impl Into<String>) -> Status {
@@ -21,15 +33,17 @@ pub fn invalid(field: &str, message: impl Into<String>) -> Status {
 
 /// There is no such thing; `hint` says which there are, or how to make one.
 pub fn not_found(kind: &str, name: &str, hint: &str) -> Status {
+    let name = quoted(name);
     let message = format!("{kind} `{name}` does not exist; {hint}");
-    let details = ErrorDetails::with_resource_info(kind, name, "", message.clone());
+    let details = ErrorDetails::with_resource_info(kind, name.clone(), "", message.clone());
     Status::with_error_details(Code::NotFound, message, details)
 }
 
 /// The name is taken; `hint` says what to do.
 pub fn already_exists(kind: &str, name: &str, hint: &str) -> Status {
+    let name = quoted(name);
     let message = format!("{kind} `{name}` exists already; {hint}");
-    let details = ErrorDetails::with_resource_info(kind, name, "", message.clone());
+    let details = ErrorDetails::with_resource_info(kind, name.clone(), "", message.clone());
     Status::with_error_details(Code::AlreadyExists, message, details)
 }
 
@@ -98,6 +112,15 @@ mod tests {
         let back = from_item_error(&error);
         assert_eq!((back.code(), back.message()), (status.code(), status.message()));
         assert_eq!(to_item_error(&back), error);
+    }
+
+    #[test]
+    fn what_is_told_back_is_short_and_plain() {
+        assert_eq!(quoted("fashion@3"), "fashion@3");
+        assert_eq!(quoted("a\nb\0"), "a\\nb\\0");
+        let long = "ä".repeat(1 << 20);
+        assert_eq!(quoted(&long).chars().count(), QUOTED + 1);
+        assert!(not_found("head", &long, "see `graft heads`").message().len() < 300);
     }
 
     #[test]

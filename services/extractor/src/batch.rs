@@ -93,3 +93,48 @@ impl Batch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use graft_proto::v1::DType;
+    use tonic::Code;
+
+    use super::*;
+    use crate::{
+        answers::Answers,
+        decode::{RawPixels, Source},
+        preprocess::Preprocessing,
+        queue::{Priority, Queue},
+        resize::Interpolation,
+    };
+
+    #[tokio::test]
+    async fn what_is_too_late_or_abandoned_is_dropped_before_it_is_run() {
+        let preprocessing =
+            Preprocessing { resize: 4, interpolation: Interpolation::Nearest, crop: 4, mean: [0.5; 3], std: [0.5; 3] };
+        let mut preprocessor = Preprocessor::new(&preprocessing);
+        let mut batch = Batch::new(2, preprocessor.output_len());
+        let queue = Queue::new("net", Priority::Bulk, 1 << 20);
+        let (answers, stream) = Answers::new(8, DType::F32);
+        let job = async |id: &str, deadline| Job {
+            source: Source::Pixels(RawPixels { height: 2, width: 2, channels: 1, data: vec![7; 4].into() }),
+            ticket: answers.ticket(id.into()).await.unwrap(),
+            deadline,
+            pushed: Instant::now(),
+            permit: queue.room(1).await.unwrap(),
+        };
+        let late = job("late", Some(Instant::now())).await;
+        let refused = batch.add(late, &mut preprocessor, &Limits::default()).unwrap_err();
+        assert_eq!((refused.ticket.id.as_str(), refused.status.code()), ("late", Code::DeadlineExceeded));
+        assert!(batch.is_empty());
+        let in_time = job("in time", Some(Instant::now() + Duration::from_secs(60))).await;
+        batch.add(in_time, &mut preprocessor, &Limits::default()).unwrap();
+        assert_eq!((batch.len(), batch.pixels().len()), (1, 48));
+        let abandoned = job("abandoned", None).await;
+        drop(stream);
+        batch.add(abandoned, &mut preprocessor, &Limits::default()).unwrap();
+        assert_eq!(batch.len(), 1, "nobody waits for it");
+    }
+}

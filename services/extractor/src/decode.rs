@@ -9,6 +9,9 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
+/// What a PNG file's metadata may take once unpacked, in bytes.
+const METADATA_BYTES: u64 = 16 << 20;
+
 /// An image as it came.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -94,7 +97,7 @@ pub enum DecodeError {
     #[error("neither JPEG nor PNG, but {0}; these two are accepted")]
     UnknownFormat(&'static str),
     /// The decoder gave up.
-    #[error("not a whole, valid {format}: {reason}")]
+    #[error("not a whole, valid {format}: {reason}; send the whole file as it was made")]
     Invalid {
         /// What it claims to be.
         format: &'static str,
@@ -210,7 +213,10 @@ fn jpeg(bytes: &[u8], limits: &Limits) -> Result<Decoded<'static>, DecodeError> 
 
 fn png(bytes: &[u8], limits: &Limits) -> Result<Decoded<'static>, DecodeError> {
     let invalid = |error: image::ImageError| DecodeError::Invalid { format: "PNG", reason: error.to_string() };
-    let decoder = PngDecoder::new(Cursor::new(bytes)).map_err(invalid)?;
+    // A compressed colour profile is unpacked before the size is known; this bounds what it may become.
+    let mut memory = image::Limits::default();
+    memory.max_alloc = Some(METADATA_BYTES);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), memory).map_err(invalid)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
     let grey = matches!(decoder.color_type(), ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16);

@@ -73,8 +73,9 @@ impl Engine {
     /// Open the sessions, run each once (the first run is the slow one) and start the lanes.
     pub fn start(runtime: &Runtime, entry: &Entry, layout: &Layout) -> Result<Engine, SessionError> {
         let begun = Instant::now();
-        let bulk = Arc::new(Queue::new(Priority::Bulk, layout.queue_bytes));
-        let interactive = Arc::new(Queue::new(Priority::Interactive, layout.queue_bytes));
+        let name = &entry.description.name;
+        let bulk = Arc::new(Queue::new(name, Priority::Bulk, layout.queue_bytes));
+        let interactive = Arc::new(Queue::new(name, Priority::Interactive, layout.queue_bytes));
         let bulk_sessions = if layout.provider == Provider::Cpu { layout.threads } else { 1 };
         let bulk_threads = if layout.provider == Provider::Cpu { 1 } else { layout.threads };
 

@@ -17,7 +17,7 @@ use graft_extractor::{
     service::Extractor,
 };
 use graft_proto::v1::extractor_service_server::ExtractorServiceServer;
-use tonic::service::Routes;
+use tonic::{server::NamedService, service::Routes};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -60,7 +60,8 @@ async fn run(config: Config, engines: Engines) -> Result<()> {
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     let grace = Duration::from_secs(config.common.drain_seconds);
-    serve::serve(listener, Routes::new(service), ready, stop, grace).await?;
+    let services = [ExtractorServiceServer::<Extractor>::NAME];
+    serve::serve(listener, Routes::new(service), &services, ready, stop, grace).await?;
     Ok(())
 }
 

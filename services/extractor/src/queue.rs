@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrics::gauge;
+use metrics::{Gauge, gauge};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -57,7 +57,8 @@ pub struct Job {
 /// The images of one class that wait for one backbone. Lanes take from it; each blocks while it is empty.
 #[derive(Debug)]
 pub struct Queue {
-    priority: Priority,
+    /// How many wait, for the metric.
+    depth: Gauge,
     bytes: Arc<Semaphore>,
     capacity: usize,
     waiting: Mutex<Waiting>,
@@ -71,11 +72,13 @@ struct Waiting {
 }
 
 impl Queue {
-    /// An empty queue for images of at most `bytes` in all.
-    pub fn new(priority: Priority, bytes: usize) -> Queue {
+    /// An empty queue of one class of work for `backbone`, for images of at most `bytes` in all.
+    pub fn new(backbone: &str, priority: Priority, bytes: usize) -> Queue {
+        let backbone = backbone.to_owned();
+        let depth = gauge!("graft_extractor_queue_depth_images", "backbone" => backbone, "priority" => priority.name());
         let capacity = (bytes / PERMIT_BYTES).clamp(1, u32::MAX as usize);
         Queue {
-            priority,
+            depth,
             bytes: Arc::new(Semaphore::new(capacity)),
             capacity,
             waiting: Mutex::default(),
@@ -94,7 +97,7 @@ impl Queue {
     pub fn push(&self, job: Job) {
         let mut waiting = self.waiting.lock();
         waiting.jobs.push_back(job);
-        self.show_depth(waiting.jobs.len());
+        self.depth.set(waiting.jobs.len() as f64);
         self.changed.notify_one();
     }
 
@@ -110,7 +113,7 @@ impl Queue {
         }
         let share = waiting.jobs.len().div_ceil(lanes.max(1)).min(most.max(1));
         let taken = waiting.jobs.drain(..share).collect();
-        self.show_depth(waiting.jobs.len());
+        self.depth.set(waiting.jobs.len() as f64);
         if !waiting.jobs.is_empty() {
             self.changed.notify_one();
         }
@@ -122,10 +125,6 @@ impl Queue {
         self.bytes.close();
         self.waiting.lock().closed = true;
         self.changed.notify_all();
-    }
-
-    fn show_depth(&self, jobs: usize) {
-        gauge!("graft_extractor_queue_depth_images", "priority" => self.priority.name()).set(jobs as f64);
     }
 }
 
@@ -167,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_short_queue_is_shared_and_a_long_one_is_taken_in_batches() {
-        let queue = Queue::new(Priority::Bulk, 1 << 20);
+        let queue = Queue::new("net", Priority::Bulk, 1 << 20);
         let (answers, _stream) = Answers::new(64, graft_proto::v1::DType::F32);
         for id in 0..10 {
             queue.push(job(&queue, &answers, &id.to_string()).await);
@@ -181,8 +180,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_told_apart() {
+        let queue = Queue::new("net", Priority::Interactive, 1 << 20);
+        let (answers, stream) = Answers::new(64, graft_proto::v1::DType::F32);
+        let mut job = job(&queue, &answers, "a").await;
+        let now = Instant::now();
+        assert_eq!(job.obsolete(now), None);
+        job.deadline = Some(now + Duration::from_secs(1));
+        assert_eq!(job.obsolete(now), None);
+        job.deadline = Some(now);
+        assert_eq!(job.obsolete(now + Duration::from_millis(5)), Some(Obsolete::Late(Duration::from_millis(5))));
+        drop(stream);
+        assert_eq!(job.obsolete(now), Some(Obsolete::Abandoned), "whoever went away is told nothing");
+    }
+
+    #[tokio::test]
     async fn room_is_bounded_and_comes_back() {
-        let queue = Queue::new(Priority::Bulk, 4 * PERMIT_BYTES);
+        let queue = Queue::new("net", Priority::Bulk, 4 * PERMIT_BYTES);
         let whole = queue.room(100 * PERMIT_BYTES).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(20), queue.room(1)).await.is_err());
         drop(whole);

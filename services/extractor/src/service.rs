@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use graft_chassis::{deadline, status};
+use graft_chassis::{deadline, status, streams};
 use graft_proto::v1::{
     DType, ExtractItem, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
     Image, ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
@@ -59,12 +59,12 @@ impl ExtractorService for Extractor {
     type ExtractStream = AnswerStream;
 
     async fn extract(&self, request: Request<Streaming<ExtractRequest>>) -> Result<Response<AnswerStream>, Status> {
-        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
-            status::exhausted("streams", "this extractor has as many streams open as it takes (--max-streams)")
-        })?;
         let deadline = deadline::of(request.metadata());
         let mut requests = request.into_inner();
         let options = first_options(&mut requests).await?;
+        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
+            status::exhausted("streams", "this extractor has as many streams open as it takes (--max-streams)")
+        })?;
         let dtype = dtype(&options)?;
         let priority = priority(&options)?;
         let engine = self.engines.engine(&options.backbone).await?;
@@ -85,7 +85,7 @@ impl ExtractorService for Extractor {
 }
 
 async fn first_options(requests: &mut Streaming<ExtractRequest>) -> Result<ExtractOptions, Status> {
-    match requests.message().await?.and_then(|request| request.message) {
+    match streams::first(requests).await?.and_then(|request| request.message) {
         Some(extract_request::Message::Options(options)) => Ok(options),
         Some(extract_request::Message::Items(_)) | None => {
             Err(status::invalid("options", "the first message of the stream must hold the options"))
@@ -120,7 +120,10 @@ fn expect_space(options: &ExtractOptions, engine: &Engine) -> Result<(), Status>
     }
     Err(status::precondition(
         "options.space",
-        format!("`{}` was asked for, but this extractor embeds into `{space}`; they must not be mixed", options.space),
+        format!(
+            "`{}` was asked for, but this extractor embeds into `{space}`; they must not be mixed",
+            status::quoted(&options.space)
+        ),
     ))
 }
 

@@ -142,7 +142,7 @@ impl ServedHead {
                 "input.embedding.space",
                 format!(
                     "the embedding is of `{}`, but {name}@{version} classifies `{space}`; they must not be mixed",
-                    embedding.space
+                    status::quoted(&embedding.space)
                 ),
             ));
         }

@@ -38,6 +38,10 @@ pub struct Config {
     #[arg(long, default_value_t = 32, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
     pub max_imports: u32,
 
+    /// Single classifications that may be under way at once.
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=65536), value_name = "CALLS")]
+    pub max_classify_calls: u32,
+
     /// Streams of classifications that may be open at once.
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
     pub max_classify_streams: u32,

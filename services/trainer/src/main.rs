@@ -21,7 +21,7 @@ use graft_trainer::{
     service::{classifier::Classifier, datasets::Datasets, heads::Heads, runs::Training},
     store::{OpenError, Store},
 };
-use tonic::service::Routes;
+use tonic::{server::NamedService, service::Routes};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -60,13 +60,20 @@ async fn run(config: Config) -> Result<()> {
         };
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
-    let classifier = Classifier::new(heads.clone(), extractor, config.max_classify_streams as usize);
+    let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
+    let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
         .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))
         .add_service(sized!(ClassifierServiceServer, classifier));
+    let services = [
+        DatasetServiceServer::<Datasets>::NAME,
+        TrainingServiceServer::<Training>::NAME,
+        HeadServiceServer::<Heads>::NAME,
+        ClassifierServiceServer::<Classifier>::NAME,
+    ];
     let grace = Duration::from_secs(config.common.drain_seconds);
-    serve::serve(listener, routes, ready, stop, grace).await?;
+    serve::serve(listener, routes, &services, ready, stop, grace).await?;
     runs.stopped().await;
     Ok(())
 }

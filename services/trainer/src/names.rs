@@ -7,8 +7,8 @@ use tonic::{Request, Status};
 
 /// The longest name of a dataset or head, in bytes.
 const NAME_BYTES: usize = 63;
-/// Characters of a bad name that are told back.
-const SHOWN: usize = 80;
+/// Labels of one dataset, and so classes of a head, at the most: a confusion matrix of them fits a message.
+pub const MOST_LABELS: usize = 1000;
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 128;
 /// The longest id that a caller gives an item, in bytes.
@@ -62,12 +62,11 @@ impl Name {
         if shaped && text.len() <= NAME_BYTES {
             return Ok(Name(text.to_owned()));
         }
-        let shown: String = text.chars().take(SHOWN).collect();
         Err(status::invalid(
             field,
             format!(
                 "`{}` is no name; 1 to {NAME_BYTES} characters of a-z, 0-9, -, _ and . are accepted, the first a letter or a digit",
-                shown.escape_debug()
+                status::quoted(text)
             ),
         ))
     }
@@ -91,10 +90,9 @@ impl HeadRef {
             return Ok(HeadRef { name: Name::parse(field, text)?, version: None });
         };
         let number = version.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
-            let shown: String = version.chars().take(SHOWN).collect();
             status::invalid(
                 field,
-                format!("`{}` is no version; a number from 1 on is accepted, as in fashion@3", shown.escape_debug()),
+                format!("`{}` is no version; a number from 1 on is accepted, as in fashion@3", status::quoted(version)),
             )
         })?;
         Ok(HeadRef { name: Name::parse(field, name)?, version: Some(number) })

@@ -1,12 +1,15 @@
 //! Pages of a list: a token says where the next one begins.
 
 use graft_chassis::status;
+use prost::Message;
 use tonic::Status;
 
 /// Entries on a page unless told.
 const USUAL: u32 = 100;
 /// Entries on a page at the most.
 const MOST: u32 = 1000;
+/// Bytes on a page at the most, unless one entry alone has more: an answer must fit a message of 16 MiB.
+const MOST_BYTES: usize = 8 << 20;
 
 /// A page that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,22 @@ impl Page {
         entries.last().map(|last| key(last).to_owned()).unwrap_or_default()
     }
 
+    /// The same, for entries as they are sent: a page also ends where its bytes are too many for one message. `next` is the
+    /// token as `cut` gave it.
+    pub fn cut_by_bytes<T: Message>(entries: &mut Vec<T>, next: String, key: impl Fn(&T) -> &str) -> String {
+        let mut bytes = 0;
+        let fitting = entries.iter().take_while(|entry| {
+            bytes += entry.encoded_len();
+            bytes <= MOST_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        if fitting >= entries.len() {
+            return next;
+        }
+        entries.truncate(fitting);
+        entries.last().map(|last| key(last).to_owned()).unwrap_or_default()
+    }
+
     /// How many entries to read: one more than the page holds, to know whether there is another.
     pub fn read(&self) -> u32 {
         self.size + 1
@@ -51,6 +70,26 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_fits_a_message() {
+        let dataset = |name: &str, kib: usize| graft_proto::v1::Dataset {
+            name: name.into(),
+            space: "x".repeat(kib << 10),
+            ..Default::default()
+        };
+        let cut = |sizes: &[usize], next: &str| {
+            let mut entries: Vec<_> =
+                sizes.iter().zip(["a", "b", "c"]).map(|(size, name)| dataset(name, *size)).collect();
+            let token = Page::cut_by_bytes(&mut entries, next.into(), |dataset| &dataset.name);
+            (entries.len(), token)
+        };
+        assert_eq!(cut(&[1, 1, 1], "c"), (3, "c".into()));
+        assert_eq!(cut(&[1, 1, 1], ""), (3, String::new()));
+        assert_eq!(cut(&[5000, 3000, 5000], ""), (2, "b".into()));
+        assert_eq!(cut(&[9000, 1, 1], "c"), (1, "a".into()), "one that is too large alone is sent alone");
+        assert_eq!(cut(&[], ""), (0, String::new()));
+    }
 
     #[test]
     fn the_last_page_has_no_token() {

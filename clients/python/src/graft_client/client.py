@@ -97,10 +97,17 @@ class Graft:
     def embed(self, pictures: Iterable[Picture], backbone: str = "") -> np.ndarray:
         """The embeddings of the pictures in their order, float32 [pictures, dimension]; a bad one raises `BadPicture`."""
 
+        asked = 0
+
+        def items():
+            nonlocal asked
+            for index, picture in enumerate(pictures):
+                asked = index + 1
+                yield extractor_pb2.ExtractItem(id=str(index), image=image(picture))
+
         def requests():
             yield extractor_pb2.ExtractRequest(options=extractor_pb2.ExtractOptions(backbone=backbone))
-            items = (extractor_pb2.ExtractItem(id=str(index), image=image(it)) for index, it in enumerate(pictures))
-            for group in messages(items):
+            for group in messages(items()):
                 yield extractor_pb2.ExtractRequest(items=extractor_pb2.ExtractItems(items=group))
 
         found: dict[int, np.ndarray] = {}
@@ -117,9 +124,11 @@ class Graft:
                 else:
                     rows = np.frombuffer(answer.embeddings.data, dtype="<f4").reshape(-1, dimension)
                     found.update((int(index), row) for index, row in zip(answer.embeddings.ids, rows, strict=True))
+        if len(found) != asked:
+            raise ConnectionError(f"the extractor answered {len(found)} of {asked} pictures")
         if not found:
             return np.empty((0, dimension), dtype=np.float32)
-        return np.stack([found[index] for index in sorted(found)])
+        return np.stack([found[index] for index in range(len(found))])
 
     def import_examples(
         self, dataset: str, examples: Iterable[tuple[Picture, str]], split: str = "", backbone: str = ""

@@ -3,14 +3,13 @@
 //! What the dataset holds already is known by its content and not embedded; what another dataset holds is not embedded
 //! again either. The rest goes to the extractor. Embeddings are gathered into segments, and an example is said to be
 //! stored only once its segment and its row are on disk.
-
 //!
 //! # Layout
 //! - [`intake`] checks one example.
 //! - [`outcome`](mod@outcome) says what became of it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -25,12 +24,12 @@ use tonic::{Status, Streaming};
 
 use self::{
     intake::Checked,
-    outcome::{count, outcome, rejected, same_image},
+    outcome::{count, outcome, rejected, same_image, too_many_labels},
 };
 use crate::{
     content::ContentHash,
     embed::{self, Answer, Embedding, Extractor, size},
-    names::Tenant,
+    names::{MOST_LABELS, Tenant},
     store::{
         Store,
         datasets::{DatasetRow, ExampleRow},
@@ -50,6 +49,8 @@ const IMAGES_OUT: usize = 256;
 const BYTES_OUT: usize = 64 << 20;
 /// Examples that are looked up together, and outcomes in one message, at the most.
 const CHUNK: usize = 256;
+/// Further appearances of images that are on their way, at the most, before no more is read.
+const LATER: usize = 4096;
 /// Messages of outcomes that the caller has not read, at the most.
 pub const OUTCOMES_OUT: usize = 16;
 
@@ -75,6 +76,10 @@ pub struct Import {
     since: Option<Instant>,
     /// Images on their way, so that the same one is not embedded twice: the ids and labels of its later appearances.
     under_way: HashMap<ContentHash, Vec<(String, String)>>,
+    /// How many later appearances there are in all.
+    later: usize,
+    /// The labels of the dataset, those of what is on its way included.
+    labels: HashSet<String>,
 }
 
 /// An example whose embedding is waited for.
@@ -85,8 +90,15 @@ struct Waiting {
 }
 
 impl Import {
-    /// An import into `dataset`.
-    pub fn new(store: Store, extractor: Extractor, tenant: Tenant, dataset: DatasetRow, outcomes: Outcomes) -> Import {
+    /// An import into `dataset`, which has `labels` already.
+    pub fn new(
+        store: Store,
+        extractor: Extractor,
+        tenant: Tenant,
+        dataset: DatasetRow,
+        labels: HashSet<String>,
+        outcomes: Outcomes,
+    ) -> Import {
         Import {
             store,
             extractor,
@@ -101,6 +113,8 @@ impl Import {
             ready: Vec::new(),
             since: None,
             under_way: HashMap::new(),
+            later: 0,
+            labels,
         }
     }
 
@@ -123,7 +137,7 @@ impl Import {
             }
             let due = self.since.map(|since| since + WAIT);
             tokio::select! {
-                request = requests.message(), if more && self.backlog.is_empty() => match request? {
+                request = requests.message(), if more && self.backlog.is_empty() && self.later < LATER => match request? {
                     Some(request) => self.read(request).await?,
                     None => more = false,
                 },
@@ -175,8 +189,11 @@ impl Import {
             let hash = row.hash;
             if let Some(later) = self.under_way.get_mut(&hash) {
                 later.push((id, row.label));
+                self.later += 1;
             } else if let Some(stored) = known.get(&hash) {
                 outcomes.push(same_image(id, &row.label, stored));
+            } else if !self.has_room_for(&row.label) {
+                outcomes.push(too_many_labels(id, &row.label));
             } else if embedded.contains(&hash) {
                 counter!("graft_trainer_embeddings_reused_total").increment(1);
                 self.under_way.insert(hash, Vec::new());
@@ -188,6 +205,18 @@ impl Import {
             }
         }
         self.tell(outcomes).await
+    }
+
+    /// Whether the dataset may have this label: it has it already, or has not too many.
+    fn has_room_for(&mut self, label: &str) -> bool {
+        self.labels.contains(label) || (self.labels.len() < MOST_LABELS && self.labels.insert(label.to_owned()))
+    }
+
+    /// The image is not under way any more: its later appearances.
+    fn settle(&mut self, hash: &ContentHash) -> Vec<(String, String)> {
+        let later = self.under_way.remove(hash).unwrap_or_default();
+        self.later -= later.len();
+        later
     }
 
     /// Send as much of the backlog as may be out at once.
@@ -246,7 +275,7 @@ impl Import {
                 let Some(waiting) = self.out.remove(&id) else { return Ok(()) };
                 self.bytes_out -= waiting.bytes;
                 let mut outcomes = vec![rejected(waiting.id, &status)];
-                let later = self.under_way.remove(&waiting.row.hash).unwrap_or_default();
+                let later = self.settle(&waiting.row.hash);
                 outcomes.extend(later.into_iter().map(|(id, _)| rejected(id, &status)));
                 self.tell(outcomes).await?;
             }
@@ -278,7 +307,7 @@ impl Import {
                 false => self.store.labels(self.dataset.id, &[hash]).await?.remove(&hash).unwrap_or(label.clone()),
             };
             outcomes.push(if new { outcome(id, Outcome::Stored) } else { same_image(id, &label, &stored) });
-            let later = self.under_way.remove(&hash).unwrap_or_default();
+            let later = self.settle(&hash);
             outcomes.extend(later.into_iter().map(|(id, label)| same_image(id, &label, &stored)));
         }
         self.tell(outcomes).await

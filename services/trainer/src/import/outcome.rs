@@ -5,6 +5,8 @@ use graft_proto::v1::{ExampleOutcome, Outcome};
 use metrics::counter;
 use tonic::Status;
 
+use crate::names::MOST_LABELS;
+
 /// Stored, or known already.
 pub fn outcome(id: String, outcome: Outcome) -> ExampleOutcome {
     ExampleOutcome { id, outcome: outcome as i32, error: None }
@@ -22,6 +24,14 @@ pub fn same_image(id: String, label: &str, stored: &str) -> ExampleOutcome {
     }
     let message =
         format!("`{label}` was given, but the dataset holds this very image as `{stored}`; one image has one label");
+    rejected(id, &status::precondition("examples.label", message))
+}
+
+/// The outcome of an example whose label would be one too many.
+pub fn too_many_labels(id: String, label: &str) -> ExampleOutcome {
+    let message = format!(
+        "`{label}` is one label too many: the dataset has {MOST_LABELS}, and at most {MOST_LABELS} are accepted"
+    );
     rejected(id, &status::precondition("examples.label", message))
 }
 

@@ -30,8 +30,6 @@ mod worker;
 const MOST_WAITING: usize = 1000;
 /// How long cancelling waits for a fit to stop; it does so after its iteration.
 const CANCEL: Duration = Duration::from_secs(10);
-/// The longest part of an id that is told back.
-const SHOWN: usize = 64;
 
 /// The way to the runs and to their worker.
 #[derive(Clone, Debug)]
@@ -112,8 +110,7 @@ impl Runs {
             return Ok(run);
         }
         let hint = "ListTrainingRuns tells those there are";
-        let shown: String = id.chars().take(SHOWN).collect();
-        self.store.run(tenant, id).await?.ok_or_else(|| status::not_found("training run", &shown, hint))
+        self.store.run(tenant, id).await?.ok_or_else(|| status::not_found("training run", id, hint))
     }
 
     /// Runs on `dataset`, or all if that is empty; see [`Store::runs`].

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures::StreamExt;
-use graft_chassis::{deadline, status};
+use graft_chassis::{deadline, status, streams};
 use graft_proto::v1::{
     ClassifyInput, ClassifyItem, ClassifyRequest, ClassifyResponse, ClassifyStreamRequest, ClassifyStreamResponse,
     Image, Priority, classifier_service_server::ClassifierService, classify_input, classify_stream_request,
@@ -32,14 +32,20 @@ const ANSWERS_OUT: usize = 128;
 pub struct Classifier {
     heads: HeadCache,
     extractor: Extractor,
-    /// One permit a stream.
+    /// One permit a call, and one a stream.
+    calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
 impl Classifier {
-    /// Serve `heads`, embedding with `extractor`, to at most `streams` streams at once.
-    pub fn new(heads: HeadCache, extractor: Extractor, streams: usize) -> Classifier {
-        Classifier { heads, extractor, streams: Arc::new(Semaphore::new(streams)) }
+    /// Serve `heads`, embedding with `extractor`, to at most `calls` calls and `streams` streams at once.
+    pub fn new(heads: HeadCache, extractor: Extractor, calls: usize, streams: usize) -> Classifier {
+        Classifier {
+            heads,
+            extractor,
+            calls: Arc::new(Semaphore::new(calls)),
+            streams: Arc::new(Semaphore::new(streams)),
+        }
     }
 }
 
@@ -50,6 +56,10 @@ fn missing_input() -> Status {
 #[tonic::async_trait]
 impl ClassifierService for Classifier {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
+        let _permit = self.calls.try_acquire().map_err(|_| {
+            let message = "this trainer has as many classifications under way as it takes (--max-classify-calls)";
+            status::exhausted("calls", message)
+        })?;
         let (tenant, deadline) = (Tenant::of(&request), deadline::of(request.metadata()));
         let ClassifyRequest { head, input, top_k } = request.into_inner();
         let head = self.heads.get(&tenant, &HeadRef::parse("head", &head)?).await?;
@@ -60,8 +70,9 @@ impl ClassifierService for Classifier {
                 self.extractor.embed(&head.head.backbone, &head.head.space, image, deadline).await?
             }
         };
+        let found = head.classify(embedding, top_k)?;
         counter!("graft_trainer_classifications_total").increment(1);
-        Ok(Response::new(head.classify(embedding, top_k)?))
+        Ok(Response::new(found))
     }
 
     type ClassifyStreamStream = Answers<ClassifyStreamResponse>;
@@ -70,19 +81,19 @@ impl ClassifierService for Classifier {
         &self,
         request: Request<Streaming<ClassifyStreamRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
-        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
-            let message =
-                "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
-            status::exhausted("streams", message)
-        })?;
         let tenant = Tenant::of(&request);
         let mut requests = request.into_inner();
-        let options = match requests.message().await?.and_then(|request| request.message) {
+        let options = match streams::first(&mut requests).await?.and_then(|request| request.message) {
             Some(classify_stream_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
         let head = self.heads.get(&tenant, &HeadRef::parse("options.head", &options.head)?).await?;
         let top_k = check_top_k(options.top_k)?;
+        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
+            let message =
+                "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
+            status::exhausted("streams", message)
+        })?;
         let (answers, receiver) = mpsc::channel(ANSWERS_OUT);
         let mut stream = Stream {
             head,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use graft_chassis::status;
+use graft_chassis::{status, streams};
 use graft_proto::v1::{
     CreateDatasetRequest, CreateDatasetResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetDatasetRequest,
     GetDatasetResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest, ListDatasetsResponse,
@@ -88,6 +88,7 @@ impl DatasetService for Datasets {
         for row in rows {
             datasets.push(self.store.describe(row).await?);
         }
+        let next_page_token = Page::cut_by_bytes(&mut datasets, next_page_token, |dataset| &dataset.name);
         Ok(Response::new(ListDatasetsResponse { datasets, next_page_token }))
     }
 
@@ -97,7 +98,11 @@ impl DatasetService for Datasets {
     ) -> Result<Response<DeleteDatasetResponse>, Status> {
         let name = Name::parse("name", &request.get_ref().name)?;
         if !self.store.delete_dataset(&Tenant::of(&request), &name).await? {
-            return Err(status::not_found("dataset", name.as_str(), "nothing was deleted"));
+            return Err(status::not_found(
+                "dataset",
+                name.as_str(),
+                "nothing was deleted; see `graft datasets` for those there are",
+            ));
         }
         Ok(Response::new(DeleteDatasetResponse {}))
     }
@@ -108,19 +113,20 @@ impl DatasetService for Datasets {
         &self,
         request: Request<Streaming<ImportExamplesRequest>>,
     ) -> Result<Response<Self::ImportExamplesStream>, Status> {
-        let permit = self.imports.clone().try_acquire_owned().map_err(|_| {
-            status::exhausted("imports", "as many are under way as this trainer takes at once (--max-imports)")
-        })?;
         let tenant = Tenant::of(&request);
         let mut requests = request.into_inner();
-        let options = match requests.message().await?.and_then(|request| request.message) {
+        let options = match streams::first(&mut requests).await?.and_then(|request| request.message) {
             Some(import_examples_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
         let name = Name::parse("options.dataset", &options.dataset)?;
         let dataset = existing(&self.store, &tenant, &name).await?;
+        let permit = self.imports.clone().try_acquire_owned().map_err(|_| {
+            status::exhausted("imports", "as many are under way as this trainer takes at once (--max-imports)")
+        })?;
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_OUT);
-        let import = Import::new(self.store.clone(), self.extractor.clone(), tenant, dataset, outcomes);
+        let labels = self.store.all_labels(dataset.id).await?;
+        let import = Import::new(self.store.clone(), self.extractor.clone(), tenant, dataset, labels, outcomes);
         tokio::spawn(async move {
             let _permit = permit;
             import.run(requests).await;

@@ -3,7 +3,7 @@
 use graft_chassis::status;
 use graft_proto::v1::{
     DeleteHeadRequest, DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListHeadsRequest, ListHeadsResponse,
-    head_service_server::HeadService,
+    Report, head_service_server::HeadService,
 };
 use tonic::{Request, Response, Status};
 
@@ -34,6 +34,13 @@ pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Resul
     store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
 }
 
+/// A report as lists have it: its figures, without what grows with the classes.
+fn shorten(report: &mut Report) {
+    report.classes.clear();
+    report.confusion.clear();
+    report.l2_trials.clear();
+}
+
 #[tonic::async_trait]
 impl HeadService for Heads {
     async fn get_head(&self, request: Request<GetHeadRequest>) -> Result<Response<GetHeadResponse>, Status> {
@@ -46,6 +53,8 @@ impl HeadService for Heads {
         let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
         let mut heads = self.store.heads(&Tenant::of(&request), &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut heads, |head| &head.name);
+        heads.iter_mut().filter_map(|head| head.report.as_mut()).for_each(shorten);
+        let next_page_token = Page::cut_by_bytes(&mut heads, next_page_token, |head| &head.name);
         Ok(Response::new(ListHeadsResponse { heads, next_page_token }))
     }
 
@@ -53,7 +62,11 @@ impl HeadService for Heads {
         let wanted = HeadRef::parse("name", &request.get_ref().name)?;
         let tenant = Tenant::of(&request);
         if !self.store.delete_head(&tenant, &wanted).await? {
-            return Err(status::not_found("head", &wanted.to_string(), "nothing was deleted"));
+            return Err(status::not_found(
+                "head",
+                &wanted.to_string(),
+                "nothing was deleted; see `graft heads` for those there are",
+            ));
         }
         self.ready.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))

@@ -85,6 +85,7 @@ impl TrainingService for Training {
         }
         let mut training_runs = self.runs.list(&tenant, &dataset, &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut training_runs, |run| &run.id);
+        let next_page_token = Page::cut_by_bytes(&mut training_runs, next_page_token, |run| &run.id);
         Ok(Response::new(ListTrainingRunsResponse { training_runs, next_page_token }))
     }
 

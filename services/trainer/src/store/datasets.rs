@@ -1,6 +1,6 @@
 //! Datasets and their examples.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use graft_proto::v1::{ClassCount, Dataset, Split};
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -130,6 +130,15 @@ impl Store {
             example_count,
             create_time: Some(timestamp(dataset.create_time)),
         })
+    }
+
+    /// Every label of a dataset.
+    pub async fn all_labels(&self, dataset: i64) -> Result<HashSet<String>, StoreError> {
+        let labels: Vec<String> = sqlx::query_scalar("SELECT DISTINCT label FROM examples WHERE dataset = ?")
+            .bind(dataset)
+            .fetch_all(&self.sql)
+            .await?;
+        Ok(labels.into_iter().collect())
     }
 
     /// The labels of those of these images that a dataset has. Ask for a few hundred at once, at the most.

@@ -65,7 +65,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// What is in it cannot be read.
-    #[error("data-dir: {path}: {source}")]
+    #[error("data-dir: {path} cannot be used: {source}; restore it from a backup, or choose another")]
     Unusable {
         /// The directory.
         path: PathBuf,

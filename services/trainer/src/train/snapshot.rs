@@ -9,14 +9,13 @@ use crate::{
         data::MAX_PARAMETERS,
         split::{self, Plan},
     },
+    names::MOST_LABELS,
     store::datasets::{DatasetRow, ExampleRow},
 };
 use graft_proto::v1::Split;
 
 /// Examples that a class needs, the test split left out.
 const LEAST_EXAMPLES: usize = 2;
-/// Classes, at the most: what a confusion matrix of 8-byte counts fits a message with.
-const MOST_CLASSES: usize = 1000;
 
 /// Examples with their classes numbered and their uses planned.
 #[derive(Clone, Debug)]
@@ -74,7 +73,7 @@ impl Snapshot {
             ));
         }
         let dimension = dataset.dimension as usize;
-        let most_classes = MOST_CLASSES.min(MAX_PARAMETERS / (dimension + 1));
+        let most_classes = MOST_LABELS.min(MAX_PARAMETERS / (dimension + 1));
         if classes > most_classes {
             return Err(format!(
                 "`{name}` has {classes} classes; at most {most_classes} are accepted with embeddings of {dimension} numbers"
