@@ -1,0 +1,72 @@
+"""The peer of the benchmark `extract-peer`: LitServe with Pillow and ONNX Runtime, batching on.
+
+`litserve_server.py MODEL PORT WORKERS THREADS BATCH` answers each POST of {"image": base64 of a JPEG} to /predict with the model's output, packed
+float32. WORKERS are processes with a session of THREADS threads each; a worker waits at most 5 ms for a batch to fill.
+"""
+
+import base64
+import io
+import sys
+
+import litserve
+import numpy as np
+import onnxruntime
+from fastapi import Response
+from PIL import Image
+
+MEAN = np.array([0.498, 0.498, 0.498], np.float32)
+STD = np.array([0.502, 0.502, 0.502], np.float32)
+RESIZE, CROP = 256, 224
+
+
+def preprocess(file):
+    """What the backbone's manifest says: shorter side 256, bicubic, centre crop 224, normalised, planes."""
+    image = Image.open(io.BytesIO(file)).convert("RGB")
+    short = min(image.size)
+    width, height = (RESIZE * side // short for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - CROP) / 2), round((height - CROP) / 2)
+    image = image.crop((left, top, left + CROP, top + CROP))
+    pixels = (np.asarray(image, np.float32) / np.float32(255) - MEAN) / STD
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+class Embed(litserve.LitAPI):
+    """One worker: a session of its own."""
+
+    def __init__(self, model, threads, batch):
+        super().__init__(max_batch_size=batch, batch_timeout=0.005)
+        self.model, self.threads = model, threads
+
+    def setup(self, device):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+
+    def decode_request(self, request):
+        return preprocess(base64.b64decode(request["image"]))
+
+    def batch(self, inputs):
+        return np.stack(inputs)
+
+    def predict(self, pixels):
+        if pixels.ndim == 3:
+            pixels = pixels[None]
+        return self.session.run(None, {self.input: pixels})[0]
+
+    def unbatch(self, output):
+        return list(output)
+
+    def encode_response(self, output):
+        return Response(np.ascontiguousarray(output, np.float32).tobytes(), media_type="application/octet-stream")
+
+
+def main(model, port, workers, threads, batch):
+    server = litserve.LitServer(Embed(model, threads, batch), accelerator="cpu", workers_per_device=workers, timeout=60)
+    server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="error")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
