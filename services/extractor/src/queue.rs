@@ -12,7 +12,7 @@ use metrics::gauge;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{answers::Ticket, decode::Source};
+use crate::{answers::Ticket, input::Input};
 
 /// Bytes behind one permit of a queue: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1024;
@@ -43,7 +43,7 @@ pub type Permit = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub struct Job {
     /// The image.
-    pub source: Source,
+    pub input: Input,
     /// Where its answer goes.
     pub ticket: Ticket,
     /// When its answer is of no more use.
@@ -153,11 +153,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::answers::Answers;
+    use crate::{answers::Answers, decode::Source};
 
     async fn job(queue: &Queue, answers: &Answers, id: &str) -> Job {
         Job {
-            source: Source::Encoded(Bytes::new()),
+            input: Input::Image(Source::Encoded(Bytes::new())),
             ticket: answers.ticket(id.to_owned()).await.unwrap(),
             deadline: None,
             pushed: Instant::now(),
