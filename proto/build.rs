@@ -4,10 +4,17 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
+/// The folders of the contract, one a package.
+const FOLDERS: [&str; 2] = ["graft/v1", "inference"];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=graft");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir("graft/v1")?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in FOLDERS {
+        println!("cargo:rerun-if-changed={folder}");
+        for entry in fs::read_dir(folder)? {
+            files.push(entry?.path());
+        }
+    }
     files.sort();
     let mut compiler = protox::Compiler::new(["."])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
@@ -17,7 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("graft_descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
     let descriptors = prost_types_set(&compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        // An empty tensor is two bytes on the wire and must not be hundreds in memory.
+        .boxed(".inference.ModelInferRequest.InferInputTensor.contents")
+        .btree_map(".inference")
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

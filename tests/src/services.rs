@@ -152,9 +152,18 @@ impl Service {
 
     /// The most memory that it ever had in use, in bytes, as the kernel counts it.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has in use, in bytes, as the kernel counts it.
+    pub fn resident_memory(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, kind: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
-        Ok(peak.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        let line = status.lines().find_map(|line| line.strip_prefix(kind)).context("a line of /proc/PID/status")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
 
     /// The port of its gRPC server.

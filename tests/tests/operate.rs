@@ -28,7 +28,7 @@ use tonic_reflection::pb::v1::{
 async fn both_services_list_themselves_by_reflection_and_say_that_they_are_ready() -> Result<()> {
     let pair = Pair::start().await?;
     for (service, expected) in [
-        (&pair.extractor, &["graft.v1.ExtractorService"][..]),
+        (&pair.extractor, &["graft.v1.ExtractorService", "inference.GRPCInferenceService"][..]),
         (
             &pair.trainer,
             &[

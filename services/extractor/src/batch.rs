@@ -15,7 +15,8 @@ use tonic::Status;
 use crate::{
     answers::Ticket,
     decode::{Limits, decode},
-    error::decode_status,
+    error::{decode_status, tensor_status},
+    input::{Input, copy_tensor},
     preprocess::Preprocessor,
     queue::{Job, Obsolete},
 };
@@ -79,18 +80,26 @@ impl Batch {
         let start = self.tickets.len() * self.slot;
         let slot = &mut self.pixels[start..start + self.slot];
         // Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
-        let filled = catch_unwind(AssertUnwindSafe(|| {
-            let image = decode(&job.source, limits).map_err(|error| decode_status(&error))?;
-            preprocessor.run(&image, slot);
-            Ok(())
-        }))
-        .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(&job.input, preprocessor, limits, slot)))
+            .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
         histogram!("graft_extractor_preprocess_seconds").record(begun.elapsed().as_secs_f64());
         match filled {
             Ok(()) => self.tickets.push(job.ticket),
             Err(status) => return Err(Refused { ticket: job.ticket, status }),
         }
         Ok(())
+    }
+}
+
+/// Make the network's input of what came.
+fn fill(input: &Input, preprocessor: &mut Preprocessor, limits: &Limits, slot: &mut [f32]) -> Result<(), Status> {
+    match input {
+        Input::Image(source) => {
+            let image = decode(source, limits).map_err(|error| decode_status(&error))?;
+            preprocessor.run(&image, slot);
+            Ok(())
+        }
+        Input::Tensor(bytes) => copy_tensor(bytes, slot).map_err(|error| tensor_status(&error)),
     }
 }
 
@@ -119,7 +128,12 @@ mod tests {
         let queue = Queue::new("net", Priority::Bulk, 1 << 20);
         let (answers, stream) = Answers::new(8, DType::F32);
         let job = async |id: &str, deadline| Job {
-            source: Source::Pixels(RawPixels { height: 2, width: 2, channels: 1, data: vec![7; 4].into() }),
+            input: Input::Image(Source::Pixels(RawPixels {
+                height: 2,
+                width: 2,
+                channels: 1,
+                data: vec![7; 4].into(),
+            })),
             ticket: answers.ticket(id.into()).await.unwrap(),
             deadline,
             pushed: Instant::now(),

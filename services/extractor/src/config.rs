@@ -48,7 +48,7 @@ pub struct Config {
     #[arg(long, default_value_t = 128, value_parser = value_parser!(u16).range(1..=8192), value_name = "IMAGES")]
     pub stream_window: u16,
 
-    /// Streams that may be open at once.
+    /// Streams that may be open at once, and as many calls of the Open Inference Protocol.
     #[arg(long, default_value_t = 4096, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
     pub max_streams: u32,
 

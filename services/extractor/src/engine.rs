@@ -186,8 +186,9 @@ impl Lane {
     }
 
     fn record(&self, images: usize, took: Duration) {
-        histogram!("graft_extractor_run_seconds").record(took.as_secs_f64());
-        histogram!("graft_extractor_batch_images").record(images as f64);
+        let priority = self.queue.priority().name();
+        histogram!("graft_extractor_run_seconds", "priority" => priority).record(took.as_secs_f64());
+        histogram!("graft_extractor_batch_images", "priority" => priority).record(images as f64);
     }
 
     /// Answer each stream that has images in the batch with one message. Images of one stream stand beside each other

@@ -4,8 +4,10 @@
 //!
 //! # Layout
 //! The straight line, left to right:
-//! - [`service`]: gRPC; reads a stream's images into a queue.
+//! - [`service`]: gRPC; reads a stream's images into a queue. [`inference`]: the same for clients of the Open Inference
+//!   Protocol, a call at a time.
 //! - [`queue`]: what waits, in two classes of work, within bounds.
+//! - [`input`]: an image that is to be decoded, or a tensor that is ready.
 //! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
 //! - [`resize`]: Pillow's resize, bit for bit.
@@ -24,6 +26,8 @@ pub mod decode;
 pub mod engine;
 pub mod engines;
 pub mod error;
+pub mod inference;
+pub mod input;
 pub mod onnxruntime;
 pub mod preprocess;
 pub mod queue;

@@ -13,10 +13,14 @@ use graft_extractor::{
     backbone::{catalogue::Catalogue, session::Runtime},
     config::Config,
     engines::Engines,
+    inference::Inference,
     onnxruntime,
     service::Extractor,
 };
-use graft_proto::v1::extractor_service_server::ExtractorServiceServer;
+use graft_proto::{
+    inference::grpc_inference_service_server::GrpcInferenceServiceServer,
+    v1::extractor_service_server::ExtractorServiceServer,
+};
 use tonic::{server::NamedService, service::Routes};
 
 #[tokio::main]
@@ -55,13 +59,19 @@ async fn run(config: Config, engines: Engines) -> Result<()> {
 
     let engines = Arc::new(engines);
     engines.start_default().await.map_err(|status| anyhow::anyhow!(status.message().to_owned()))?;
-    let extractor = Extractor::new(engines, config.max_streams as usize, usize::from(config.stream_window));
-    let service = ExtractorServiceServer::new(extractor)
+    let calls = config.max_streams as usize;
+    let extractor = Extractor::new(engines.clone(), calls, usize::from(config.stream_window));
+    let inference = Inference::new(engines, calls, ready.clone());
+    let extractor = ExtractorServiceServer::new(extractor)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
+    let inference = GrpcInferenceServiceServer::new(inference)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let routes = Routes::new(extractor).add_service(inference);
     let grace = Duration::from_secs(config.common.drain_seconds);
-    let services = [ExtractorServiceServer::<Extractor>::NAME];
-    serve::serve(listener, Routes::new(service), &services, ready, stop, grace).await?;
+    let services = [ExtractorServiceServer::<Extractor>::NAME, GrpcInferenceServiceServer::<Inference>::NAME];
+    serve::serve(listener, routes, &services, ready, stop, grace).await?;
     Ok(())
 }
 

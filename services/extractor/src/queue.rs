@@ -12,7 +12,7 @@ use metrics::{Gauge, gauge};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{answers::Ticket, decode::Source};
+use crate::{answers::Ticket, input::Input};
 
 /// Bytes behind one permit of a queue: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1024;
@@ -43,7 +43,7 @@ pub type Permit = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub struct Job {
     /// The image.
-    pub source: Source,
+    pub input: Input,
     /// Where its answer goes.
     pub ticket: Ticket,
     /// When its answer is of no more use.
@@ -57,6 +57,7 @@ pub struct Job {
 /// The images of one class that wait for one backbone. Lanes take from it; each blocks while it is empty.
 #[derive(Debug)]
 pub struct Queue {
+    priority: Priority,
     /// How many wait, for the metric.
     depth: Gauge,
     bytes: Arc<Semaphore>,
@@ -78,12 +79,18 @@ impl Queue {
         let depth = gauge!("graft_extractor_queue_depth_images", "backbone" => backbone, "priority" => priority.name());
         let capacity = (bytes / PERMIT_BYTES).clamp(1, u32::MAX as usize);
         Queue {
+            priority,
             depth,
             bytes: Arc::new(Semaphore::new(capacity)),
             capacity,
             waiting: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    /// The class of work that waits here.
+    pub fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// Wait until there is room for an image of `bytes`. `None` once the queue is closed.
@@ -152,11 +159,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::answers::Answers;
+    use crate::{answers::Answers, decode::Source};
 
     async fn job(queue: &Queue, answers: &Answers, id: &str) -> Job {
         Job {
-            source: Source::Encoded(Bytes::new()),
+            input: Input::Image(Source::Encoded(Bytes::new())),
             ticket: answers.ticket(id.to_owned()).await.unwrap(),
             deadline: None,
             pushed: Instant::now(),

@@ -17,6 +17,7 @@ use crate::{
     decode::{RawPixels, Source},
     engine::{Engine, refuse},
     engines::Engines,
+    input::Input,
     queue::{Job, Priority},
 };
 
@@ -181,7 +182,8 @@ impl Reader {
     async fn enqueue(&self, ticket: Ticket, source: Source) -> bool {
         let queue = self.engine.queue(self.priority);
         let Some(permit) = queue.room(source.len()).await else { return false };
-        queue.push(Job { source, ticket, deadline: self.deadline, pushed: Instant::now(), permit });
+        let input = Input::Image(source);
+        queue.push(Job { input, ticket, deadline: self.deadline, pushed: Instant::now(), permit });
         true
     }
 }

@@ -11,23 +11,26 @@ use anyhow::{Context, Result};
 use graft_extractor::{
     backbone::{
         catalogue::Catalogue,
-        session::{Provider, Runtime, Session},
+        session::{Provider, Runtime},
     },
-    decode::{Limits, Source, decode},
-    preprocess::{Preprocessing, Preprocessor},
+    decode::Source,
 };
+use graft_proto::v1::Image;
 use parking_lot::Mutex;
 
-use crate::services::onnxruntime;
+use super::{Figure, Target, bare::Bare, images::source};
+use crate::{
+    calls::extract,
+    services::{Service, onnxruntime},
+};
 
 /// Images in one run: what the extractor takes unless told otherwise.
 const BATCH: usize = 8;
 
-/// The sessions and what feeds them.
+/// A thread's work for each core.
 #[derive(Debug)]
 pub struct Ceiling {
-    sessions: Vec<Mutex<Session>>,
-    preprocessing: Preprocessing,
+    threads: Vec<Mutex<Bare>>,
     _runtime: Runtime,
 }
 
@@ -38,9 +41,8 @@ impl Ceiling {
         let catalogue = Catalogue::load(None, "efficientnet-lite0", Provider::Cpu)?;
         let backbone = catalogue.get("").context("a default backbone")?;
         let cores = thread::available_parallelism()?.get();
-        let open = |_| Session::open(&runtime, &backbone.network(), 1, Provider::Cpu).map(Mutex::new);
-        let sessions = (0..cores).map(open).collect::<Result<_, _>>()?;
-        Ok(Ceiling { sessions, preprocessing: backbone.preprocessing.clone(), _runtime: runtime })
+        let open = |_| Bare::open(&runtime, backbone, 1, BATCH).map(Mutex::new);
+        Ok(Ceiling { threads: (0..cores).map(open).collect::<Result<_>>()?, _runtime: runtime })
     }
 
     /// Embed `images` with all cores, and say how long it took.
@@ -50,27 +52,46 @@ impl Ceiling {
         let begun = Instant::now();
         thread::scope(|scope| {
             let threads: Vec<_> =
-                self.sessions.iter().map(|session| scope.spawn(|| self.work(session, &batches, &next))).collect();
+                self.threads.iter().map(|bare| scope.spawn(|| work(bare, &batches, &next))).collect();
             threads
                 .into_iter()
                 .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke down"))?)
         })?;
         Ok(begun.elapsed())
     }
+}
 
-    fn work(&self, session: &Mutex<Session>, batches: &[&[Source]], next: &AtomicUsize) -> Result<()> {
-        let mut session = session.lock();
-        let mut preprocessor = Preprocessor::new(&self.preprocessing);
-        let slot = preprocessor.output_len();
-        let mut pixels = vec![0.0; BATCH * slot];
-        let mut features = Vec::new();
-        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for (source, slot) in batch.iter().zip(pixels.chunks_exact_mut(slot)) {
-                let image = decode(source, &Limits::default())?;
-                preprocessor.run(&image, slot);
-            }
-            session.run(&pixels[..batch.len() * slot], batch.len(), &mut features)?;
-        }
-        Ok(())
+fn work(bare: &Mutex<Bare>, batches: &[&[Source]], next: &AtomicUsize) -> Result<()> {
+    let mut bare = bare.lock();
+    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+        bare.embed(batch)?;
     }
+    Ok(())
+}
+
+/// Images/s of streams through `Extract`, client and server in processes of their own, over those of the ceiling. Both are
+/// measured in turns, so that what else the machine does hits both.
+pub async fn compare(name: &'static str, images: &[Image], turns: usize, target: Target) -> Result<Figure> {
+    let extractor = Service::extractor(&[]).await?;
+    let ceiling = Ceiling::new()?;
+    let warm: Vec<Image> = images.iter().take(4 * BATCH).cloned().collect();
+    serve(&extractor, &warm).await?;
+    ceiling.run(&warm.iter().map(source).collect::<Result<Vec<_>>>()?)?;
+    let (mut served, mut bare) = (Duration::ZERO, Duration::ZERO);
+    for turn in images.chunks(images.len().div_ceil(turns)) {
+        served += serve(&extractor, turn).await?;
+        bare += ceiling.run(&turn.iter().map(source).collect::<Result<Vec<_>>>()?)?;
+    }
+    let rate = |took: Duration| images.len() as f64 / took.as_secs_f64();
+    let note = format!("{:.0} images/s served, {:.0} in a plain loop", rate(served), rate(bare));
+    Ok(Figure { name, unit: "ratio", value: rate(served) / rate(bare), target, note })
+}
+
+async fn serve(extractor: &Service, images: &[Image]) -> Result<Duration> {
+    let items = images.iter().enumerate().map(|(index, image)| (index.to_string(), image.clone())).collect();
+    let begun = Instant::now();
+    let embedded = extract(extractor, Default::default(), items).await?;
+    let took = begun.elapsed();
+    anyhow::ensure!(embedded.len() == images.len() && embedded.values().all(Result::is_ok), "every image is embedded");
+    Ok(took)
 }

@@ -2,15 +2,28 @@
 //! absolute times mean little.
 //!
 //! # Layout
-//! - [`extract_rows`]: rows through `Extract` against the same work without a wire.
-//! - [`ceiling`]: that work: a plain loop over decode, preprocessing and session with all cores busy.
+//! - [`extract_rows`], [`extract_jpeg`]: streams through `Extract` against the same work without a wire.
+//! - [`extract_latency`], [`extract_mixed`]: what one image takes, on an idle extractor and beside a bulk stream.
+//! - [`extract_memory`]: what a long stream leaves behind.
+//! - [`extract_peer`]: the same images through another server, [`litserve`].
+//! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
+//! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
 use std::{fmt, pin::Pin};
 
 use anyhow::Result;
 
+pub mod bare;
 pub mod ceiling;
+pub mod extract_jpeg;
+pub mod extract_latency;
+pub mod extract_memory;
+pub mod extract_mixed;
+pub mod extract_peer;
 pub mod extract_rows;
+pub mod images;
+pub mod litserve;
+pub mod stream;
 
 /// A benchmark that is running.
 pub type Run = Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>;
@@ -25,7 +38,14 @@ pub struct Bench {
 }
 
 /// All benchmarks.
-pub const ALL: &[Bench] = &[Bench { name: "extract-rows", run: || Box::pin(extract_rows::run()) }];
+pub const ALL: &[Bench] = &[
+    Bench { name: "extract-rows", run: || Box::pin(extract_rows::run()) },
+    Bench { name: "extract-jpeg", run: || Box::pin(extract_jpeg::run()) },
+    Bench { name: "extract-latency", run: || Box::pin(extract_latency::run()) },
+    Bench { name: "extract-mixed", run: || Box::pin(extract_mixed::run()) },
+    Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
+    Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
+];
 
 /// One figure, and what it should be.
 #[derive(Clone, Debug)]
