@@ -48,6 +48,14 @@ fn a_graph_that_goes_in_circles_is_refused() {
 }
 
 #[test]
+fn a_tensor_that_nothing_makes_is_named() {
+    let mut graph = plain::network(1);
+    graph.proto.node.retain(|node| node.output[0] != "map");
+    let found = refused(graph.file());
+    assert!(matches!(&found, DetachError::Malformed(reason) if reason.contains("`map`")), "{found}");
+}
+
+#[test]
 fn nodes_in_any_order_are_put_into_one() {
     let mut graph = plain::network(1);
     graph.proto.node.reverse();

@@ -1,12 +1,14 @@
 //! Tensors that a manifest names, and the form of the input.
 
-use graft_extractor::backbone::detach::{BatchSize, Cut, DetachError, Layout, detach};
+use graft_extractor::backbone::{
+    detach::{BatchSize, Cut, DetachError, Layout, detach},
+    onnx::tensor_proto::DataType,
+};
 
 use crate::{
     graphs::{Graph, Value, info, plain},
     running::{embed_two, image, open},
 };
-use graft_extractor::backbone::onnx::tensor_proto::DataType;
 
 fn named(features: &[&str]) -> Cut {
     Cut { features: features.iter().map(|name| (*name).to_owned()).collect(), token: None }
@@ -82,7 +84,7 @@ fn images_of_another_size_or_kind_are_refused() {
 
 #[test]
 fn a_batch_that_cannot_be_opened_runs_one_image_at_a_time() {
-    // A loop whose body nobody looks into would do; here the images are added up over the batch.
+    // The images are added up along the batch, by an operator whose shapes are not worked out.
     let mut graph = plain::pooled(1);
     graph.op("sum", "ReduceSum", &["flat"], &[("keepdims", Value::Int(1))]);
     graph.op("mixed", "Add", &["flat", "sum"], &[]);

@@ -46,6 +46,7 @@ fn an_integer_product_gives_what_was_quantized_for_it() {
     let dynamic = detach(quantized::dynamic().file(), &Cut::default(), None).unwrap();
     assert_eq!((dynamic.classifier_op.as_str(), dynamic.feature_tensor.as_str()), ("MatMulInteger", "flat"));
     assert_eq!(dynamic.precision, Precision::Fp32, "nothing that is left is quantized");
+    assert_eq!(dynamic.batch.size, BatchSize::Any, "{}", dynamic.batch.reason);
 }
 
 #[test]

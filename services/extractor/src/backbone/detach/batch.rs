@@ -1,6 +1,7 @@
 //! How many images a graph takes at once.
 
-use super::{cut::Tap, dim::Dim, find::Facts, shapes::Edit};
+use super::{cut::Tap, dim::Dim, find::Facts, index::label, shapes::Edit};
+use crate::backbone::onnx::GraphProto;
 
 /// How many images a graph takes at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,25 +26,35 @@ pub enum BatchSize {
 impl Batch {
     /// Judge the graph from the shapes that the tapped tensors have. `fixed` is the number that the file fixes.
     pub(super) fn of(facts: Facts<'_, '_>, fixed: Option<i64>, taps: &[Tap]) -> Batch {
-        let edits = match fixed {
-            None if facts.shapes.edits.is_empty() => "the graph takes any number of images".to_owned(),
-            None => format!("the graph names any number of images; {}", changes(&facts.shapes.edits)),
-            Some(n) => format!("the file fixes {n}; the dimension was opened, {}", changes(&facts.shapes.edits)),
+        let opened = match fixed {
+            None => "the graph takes any number of images".to_owned(),
+            Some(n) => format!("the file fixes {n} images at once; opened for any number"),
         };
-        let mixes = |op: &str| matches!(op, "DynamicQuantizeLinear" | "DynamicQuantizeMatMul");
-        if facts.index.graph.node.iter().any(|node| mixes(node.op_type())) {
-            let reason = "activations are quantized by the range of the whole batch, so that an image's feature would depend on its neighbours";
-            return Batch { size: BatchSize::One, reason: reason.into() };
-        }
+        let edits = [opened].into_iter().chain(changes(&facts.shapes.edits)).collect::<Vec<_>>().join(", ");
         let apart = |tap: &Tap| facts.shapes.get(&tap.tensor).and_then(|shape| shape.first()) == Some(&Dim::Batch(1));
         if taps.iter().all(apart) {
             return Batch { size: BatchSize::Any, reason: edits };
         }
         Batch { size: BatchSize::Unproven, reason: format!("{edits}; two images are compared with each alone at load") }
     }
+
+    /// One image at a time, if an operator of what is left computes a scale from the whole batch.
+    pub(super) fn judge_operators(&mut self, graph: &GraphProto) {
+        let scales = |op: &str| matches!(op, "DynamicQuantizeLinear" | "DynamicQuantizeMatMul" | "DynamicQuantizeLSTM");
+        if let Some(node) = graph.node.iter().find(|node| scales(node.op_type())) {
+            self.size = BatchSize::One;
+            self.reason = format!(
+                "{} `{}` scales by the range of the whole batch, so that an image's feature would depend on its neighbours",
+                node.op_type(),
+                label(node)
+            );
+        }
+    }
 }
 
-fn changes(edits: &[Edit]) -> String {
+fn changes(edits: &[Edit]) -> impl Iterator<Item = String> {
     let reshapes = edits.iter().filter(|edit| matches!(edit, Edit::Reshape { .. })).count();
-    format!("{reshapes} Reshape constants and {} Concat inputs changed", edits.len() - reshapes)
+    let counts =
+        [(reshapes, "Reshape constants changed"), (edits.len() - reshapes, "Concat inputs repeated for each image")];
+    counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"))
 }

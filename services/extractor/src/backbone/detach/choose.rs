@@ -3,7 +3,7 @@
 use super::{
     DetachError,
     dim::{Dim, Shown},
-    find::{Classifier, Facts, classifier_of},
+    find::{Classifier, Facts, Feature, classifier_of},
     index::label,
     tensors::declared_shape,
 };
@@ -60,6 +60,10 @@ fn reason(classifier: &Classifier<'_>, output: &str, outputs: &[&str], nodes: us
         [] => String::new(),
         ops => format!(" behind {}", ops.join(", ")),
     };
+    let pooled = match classifier.feature {
+        Feature::Map(_) => ", whose input is averaged over all places",
+        _ => "",
+    };
     let chosen = match outputs {
         [_] => String::new(),
         several => format!(
@@ -67,7 +71,10 @@ fn reason(classifier: &Classifier<'_>, output: &str, outputs: &[&str], nodes: us
             several.join(", ")
         ),
     };
-    format!("the last {} with constant weights before the output `{output}`{behind}{chosen}", classifier.node.op_type())
+    format!(
+        "the last {} with constant weights before the output `{output}`{behind}{pooled}{chosen}",
+        classifier.node.op_type()
+    )
 }
 
 fn is_auxiliary(output: &str) -> bool {

@@ -89,7 +89,7 @@ impl Tap {
 
     /// A tensor that a manifest names.
     fn named(facts: Facts<'_, '_>, tensor: &str, token: Option<Token>) -> Result<Tap, DetachError> {
-        if facts.index.maker(tensor).is_none() || facts.index.is_constant(tensor) {
+        if facts.index.maker(tensor).is_none() {
             return Err(DetachError::NoTensor(tensor.to_owned(), near(facts, tensor)));
         }
         let shape = facts.shapes.get(tensor);

@@ -84,8 +84,8 @@ pub enum DetachError {
         /// Its weights' shape.
         shape: String,
     },
-    /// A tensor that was asked for is not there.
-    #[error("detach.features: the graph makes no tensor `{0}` from its input{1}")]
+    /// A tensor that is to be taken is not there, or does not depend on the images; perhaps others are like it.
+    #[error("the graph makes no tensor `{0}` from its images{1}")]
     NoTensor(String, String),
     /// A tensor that was asked for is no feature.
     #[error("detach.features: `{tensor}` has the shape {shape}; {accepted}")]

@@ -24,6 +24,7 @@ const AFTER_CLASSIFIER: &[&str] = &[
     "Cast",
     "ArgMax",
     "TopK",
+    "QLinearSoftmax",
     "QuantizeLinear",
     "DequantizeLinear",
 ];
@@ -135,6 +136,7 @@ impl<'a> Walk<'_, 'a> {
             "MatMul" => self.matrix_product(node),
             "Conv" => self.convolution(node),
             "QGemm" | "QLinearMatMul" | "MatMulInteger" => quantized::product(self.facts, node),
+            "QLinearAdd" => quantized::shift(self.facts.index, node),
             "Add" | "Sum" | "Mul" | "Div" => self.scale_or_shift(node),
             "Relu" if self.pooled && !self.rectified => {
                 self.rectified = true;

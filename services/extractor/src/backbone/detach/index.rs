@@ -49,6 +49,39 @@ impl<'a> Index<'a> {
         self.constants.contains(tensor)
     }
 
+    /// Check that every tensor that a node takes is made, given or held by the graph.
+    pub(super) fn require_makers(&self) -> Result<(), DetachError> {
+        let given: HashSet<&str> = self.graph.input.iter().map(|input| input.name()).collect();
+        for node in &self.graph.node {
+            let there = |tensor: &str| {
+                tensor.is_empty()
+                    || self.is_constant(tensor)
+                    || given.contains(tensor)
+                    || self.makers.contains_key(tensor)
+            };
+            if let Some(tensor) = node.input.iter().find(|tensor| !there(tensor)) {
+                let found = format!("`{}` takes the tensor `{tensor}`, which nothing makes", label(node));
+                return Err(DetachError::Malformed(found));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `tensor` is made from `source`.
+    pub(super) fn depends_on(&self, tensor: &str, source: &str) -> bool {
+        let mut seen = HashSet::new();
+        let mut open: Vec<usize> = self.maker_place(tensor).into_iter().collect();
+        while let Some(place) = open.pop() {
+            for needed in feeds(&self.graph.node[place]) {
+                if needed == source {
+                    return true;
+                }
+                open.extend(self.maker_place(needed).filter(|place| seen.insert(*place)));
+            }
+        }
+        false
+    }
+
     /// Nodes on the longest way from the input to each node, itself counted.
     pub(super) fn depths(&self) -> Vec<usize> {
         let mut depths = vec![0; self.graph.node.len()];

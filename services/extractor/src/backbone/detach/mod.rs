@@ -96,6 +96,7 @@ pub fn detach(model: Bytes, cut: &Cut, folder: Option<&Path>) -> Result<Detached
     let Judgement { mut detached, plan } = judge(&graph, cut)?;
     rewrite(&mut graph, plan);
     detached.precision = Precision::of(&graph);
+    detached.batch.judge_operators(&graph);
     detached.hash = hash;
     model.ir_version = Some(model.ir_version().max(WEIGHTS_APART));
     model.training_info.clear();
@@ -113,6 +114,7 @@ struct Judgement {
 fn judge(graph: &GraphProto, cut: &Cut) -> Result<Judgement, DetachError> {
     let index = Index::new(graph)?;
     let found = Found::find(&index)?;
+    index.require_makers()?;
     let shapes = Shapes::of_graph(&index, (found.info.name(), found.shape()), found.batch.unwrap_or(1));
     let weight_bytes = tensors::weight_bytes(&index, &shapes)?;
     let facts = Facts { index: &index, shapes: &shapes };
@@ -123,6 +125,9 @@ fn judge(graph: &GraphProto, cut: &Cut) -> Result<Judgement, DetachError> {
     } else {
         (cut.taps(facts)?, String::new(), String::new(), "the manifest names the features".to_owned())
     };
+    if let Some(tap) = taps.iter().find(|tap| !index.depends_on(&tap.tensor, &found.input.name)) {
+        return Err(DetachError::NoTensor(tap.tensor.clone(), String::new()));
+    }
     let detached = Detached {
         model: Bytes::new(),
         hash: blake3::Hash::from_bytes([0; 32]),

@@ -41,3 +41,15 @@ pub(super) fn scaled_product<'a>(index: &Index<'a>, factors: [&'a str; 2]) -> Op
     };
     factors.into_iter().find(is_product)
 }
+
+/// A bias of integers: `QLinearAdd` of one constant.
+pub(super) fn shift<'a>(index: &Index<'a>, node: &'a NodeProto) -> Step<'a> {
+    let (Some(a), Some(b)) = (node.input.first(), node.input.get(3)) else {
+        return Step::Stop("has other than two inputs");
+    };
+    match (index.is_constant(a), index.is_constant(b)) {
+        (false, true) => Step::On(a),
+        (true, false) => Step::On(b),
+        _ => Step::Stop("joins two branches"),
+    }
+}

@@ -29,7 +29,6 @@ pub enum Value<'a> {
     Int(i64),
     Ints(&'a [i64]),
     Float(f32),
-    Tensor(TensorProto),
 }
 
 /// Attributes of a node.
@@ -225,10 +224,6 @@ fn attribute(name: &str, value: &Value<'_>) -> AttributeProto {
         Value::Float(value) => {
             attribute.f = Some(*value);
             AttributeType::Float
-        }
-        Value::Tensor(tensor) => {
-            attribute.t = Some(tensor.clone());
-            AttributeType::Tensor
         }
     };
     attribute.r#type = Some(r#type as i32);

@@ -2,8 +2,6 @@
 
 use super::{Graph, Value};
 
-/// The side of the images that all small graphs take.
-pub const SIDE: u32 = 32;
 /// Features of the small graphs.
 pub const WIDTH: i64 = 24;
 

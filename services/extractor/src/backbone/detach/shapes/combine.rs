@@ -11,7 +11,12 @@ impl Known<'_, '_> {
     }
 
     pub(super) fn expand(&self) -> Option<Shape> {
-        Some(dim::broadcast(self.shape(0)?, self.value(1)?))
+        if let Some(sizes) = self.value(1) {
+            return Some(dim::broadcast(self.shape(0)?, sizes));
+        }
+        // How many dimensions there are is known even where their sizes are not.
+        let rank = usize::try_from(self.shape(1)?.first()?.fixed()?).ok().filter(|rank| *rank <= dim::MAX_RANK)?;
+        Some(vec![Dim::Unknown; rank.max(self.shape(0)?.len())])
     }
 
     /// What mixes the numbers along one axis. Along the images nothing is known any more: they are no longer apart.

@@ -171,6 +171,7 @@ impl<'a> Known<'_, 'a> {
             | "LayerNormalization"
             | "SimplifiedLayerNormalization"
             | "SkipLayerNormalization"
+            | "MultiHeadAttention"
             | "RMSNormalization"
             | "GroupNormalization"
             | "QuantizeLinear"

@@ -17,11 +17,44 @@ impl Known<'_, '_> {
             "Slice" => self.sliced_value(),
             "Concat" => self.joined(),
             "Add" | "Sub" | "Mul" | "Div" => self.computed(),
+            "ConstantOfShape" => self.filled(),
+            "Equal" => self.compared(),
+            "Where" => self.chosen(),
             // A scalar or a list becomes a list.
             "Reshape" => self.value(0).map(<[Dim]>::to_vec),
             _ => None,
         };
         value.filter(|value| value.len() <= MAX_VALUES)
+    }
+
+    fn filled(&self) -> Option<Shape> {
+        let len = match self.value(0)? {
+            [] => 1,
+            [len] => usize::try_from(len.fixed()?).ok().filter(|len| *len <= MAX_VALUES)?,
+            _ => return None,
+        };
+        let [value] = tensors::constant(self.node)?.values?[..] else { return None };
+        Some(vec![value; len])
+    }
+
+    /// 1 where both are the same, 0 where they are not. No number of images is negative.
+    fn compared(&self) -> Option<Shape> {
+        self.pairs(|a, b| match (a, b) {
+            (Dim::Fixed(a), Dim::Fixed(b)) => Dim::Fixed(i64::from(a == b)),
+            (Dim::Batch(_), Dim::Fixed(n)) | (Dim::Fixed(n), Dim::Batch(_)) if n < 0 => Dim::Fixed(0),
+            _ => Dim::Unknown,
+        })
+    }
+
+    fn chosen(&self) -> Option<Shape> {
+        let (first, [yes, no]) = (self.value(0)?, [self.value(1)?, self.value(2)?]);
+        let len = first.len().max(yes.len()).max(no.len());
+        let choice = |index| match (at(first, index)?, at(yes, index)?, at(no, index)?) {
+            (Dim::Fixed(0), _, no) => Some(no),
+            (Dim::Fixed(_), yes, _) => Some(yes),
+            (_, yes, no) => Some(if yes == no { yes } else { Dim::Unknown }),
+        };
+        (0..len).map(choice).collect()
     }
 
     fn shape_value(&self) -> Option<Shape> {
@@ -62,12 +95,18 @@ impl Known<'_, '_> {
     }
 
     fn computed(&self) -> Option<Shape> {
-        let (a, b) = (self.value(0)?, self.value(1)?);
-        let len = a.len().max(b.len());
-        let at =
-            |values: &[Dim], index: usize| if values.len() == 1 { values.first() } else { values.get(index) }.copied();
-        (0..len).map(|index| Some(calculate(self.node.op_type(), at(a, index)?, at(b, index)?))).collect()
+        self.pairs(|a, b| calculate(self.node.op_type(), a, b))
     }
+
+    fn pairs(&self, result: impl Fn(Dim, Dim) -> Dim) -> Option<Shape> {
+        let (a, b) = (self.value(0)?, self.value(1)?);
+        (0..a.len().max(b.len())).map(|index| Some(result(at(a, index)?, at(b, index)?))).collect()
+    }
+}
+
+/// An element of a list; a single one stands for all.
+fn at(values: &[Dim], index: usize) -> Option<Dim> {
+    if values.len() == 1 { values.first() } else { values.get(index) }.copied()
 }
 
 fn calculate(op: &str, a: Dim, b: Dim) -> Dim {
