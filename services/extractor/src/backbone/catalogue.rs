@@ -294,12 +294,28 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_may_say_where_the_network_is_cut() {
+        let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
+        let cut = format!("{renamed}\n[detach]\nfeatures = [\"/_swish/Clip_output_0\", \"/Reshape_output_0\"]\n");
+        let catalogue = load(&folder_with(&cut, BUILT_IN_MODEL)).unwrap();
+        let entry = catalogue.get("mine").unwrap();
+        let detachment = entry.description.detachment.as_ref().unwrap();
+        assert_eq!(detachment.feature_tensor, "/_swish/Clip_output_0 + /Reshape_output_0");
+        assert!(entry.description.dimension == 32 + 1280 && detachment.classifier_node.is_empty());
+        let space = |name| catalogue.get(name).unwrap().description.space.split_once('@').unwrap().1.to_owned();
+        assert_ne!(space("mine"), space(""));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_folder_is_said_with_its_file() {
         let same_name = load(&folder_with(BUILT_IN_MANIFESTS[0], BUILT_IN_MODEL)).unwrap_err().to_string();
         assert!(same_name.contains("mine/manifest.toml") && same_name.contains("efficientnet-lite0"), "{same_name}");
         let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
         let no_model = load(&folder_with(&renamed, b"not a model")).unwrap_err().to_string();
         assert!(no_model.contains("mine/model.onnx") && no_model.contains("ONNX"), "{no_model}");
+        let small =
+            load(&folder_with(&renamed.replace("crop = 224", "crop = 192"), BUILT_IN_MODEL)).unwrap_err().to_string();
+        assert!(small.contains("224 × 224") && small.contains("192 × 192"), "{small}");
         let no_file = load(&folder_with(&renamed.replace("model.onnx", "other.onnx"), b"")).unwrap_err().to_string();
         assert!(no_file.contains("mine/other.onnx"), "{no_file}");
     }

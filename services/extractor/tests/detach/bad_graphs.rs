@@ -68,6 +68,14 @@ fn constants_that_fit_nowhere_are_refused_before_they_are_made() {
     let shape = graph.integers("huge.shape", &[1 << 20, 1 << 20]);
     graph.op("huge", "ConstantOfShape", &[&shape], &[]);
     assert!(matches!(refused(graph.file()), DetachError::TooLarge { tensor, .. } if tensor == "huge"));
+    let mut product = plain::network(1);
+    product.floats("column", &[1 << 16, 1], &[0.0; 1 << 16]);
+    product.floats("row", &[1, 1 << 16], &[0.0; 1 << 16]);
+    product.op("outer", "Add", &["column", "row"], &[]);
+    assert!(matches!(refused(product.file()), DetachError::TooLarge { tensor, .. } if tensor == "outer"));
+    let mut image = plain::network(1);
+    image.proto.input = Graph::new(&[1, 3, 100_000, 100_000]).proto.input;
+    assert!(matches!(refused(image.file()), DetachError::TooLarge { tensor, .. } if tensor == "images"));
     for dims in [&[i64::MAX, i64::MAX][..], &[-1, 24], &[10, 25]] {
         let mut graph = plain::network(1);
         let weights = graph.proto.initializer.iter_mut().find(|tensor| tensor.name() == "logits.weight").unwrap();

@@ -83,6 +83,25 @@ fn images_of_another_size_or_kind_are_refused() {
 }
 
 #[test]
+fn a_shape_with_the_number_of_images_in_it_does_not_prove_that_they_are_apart() {
+    let mut graph = plain::pooled(0);
+    graph.op("all", "Shape", &["images"], &[]);
+    graph.integers("first", &[0]);
+    graph.integers("width", &[plain::WIDTH]);
+    graph.op("number", "Gather", &["all", "first"], &[("axis", Value::Int(0))]);
+    graph.op("turned", "Concat", &["width", "number"], &[("axis", Value::Int(0))]);
+    graph.op("back", "Concat", &["number", "width"], &[("axis", Value::Int(0))]);
+    graph.op("mixed", "Reshape", &["flat", "turned"], &[]);
+    graph.op("weighed", "Softmax", &["mixed"], &[("axis", Value::Int(0))]);
+    graph.op("restored", "Reshape", &["weighed", "back"], &[]);
+    graph.gemm("logits", "restored", plain::WIDTH, 10);
+    graph.output("logits", &[0, 10]);
+    let detached = detach(graph.file(), &Cut::default(), None).unwrap();
+    assert_eq!((detached.feature_tensor.as_str(), detached.batch.size), ("restored", BatchSize::Unproven));
+    assert_eq!(open(&detached, 32, detached.batch.size).unwrap().batch(), BatchSize::One);
+}
+
+#[test]
 fn a_batch_that_cannot_be_opened_runs_one_image_at_a_time() {
     // The images are added up along the batch, by an operator whose shapes are not worked out.
     let mut graph = plain::pooled(1);

@@ -110,6 +110,14 @@ fn a_head_for_each_place_or_token_is_none_for_images() {
     graph.op("mean", "ReduceMean", &["logits"], &[("axes", Value::Ints(&[1, 2])), ("keepdims", Value::Int(0))]);
     graph.output("mean", &[0, 10]);
     refused(&graph, &["many tokens or places"]);
+    // Text is read so: logits for each of as many places as the image is wide.
+    let mut text = Graph::new(&[0, 3, -1, -1]);
+    text.conv("map", "images", [24, 3, 3, 3], 2, 1);
+    let one = text.op("line", "ReduceMean", &["map"], &[("axes", Value::Ints(&[2])), ("keepdims", Value::Int(0))]);
+    let places = text.op("places", "Transpose", &[&one], &[("perm", Value::Ints(&[0, 2, 1]))]);
+    text.linear("letters", &places, 24, 10);
+    text.output("letters", &[0, 0, 10]);
+    refused(&text, &["many tokens or places"]);
 }
 
 #[test]

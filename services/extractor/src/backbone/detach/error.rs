@@ -20,10 +20,12 @@ pub enum DetachError {
     /// The nodes feed each other in a circle.
     #[error("the graph has a cycle through the node `{0}`; an ONNX graph has none")]
     Cycle(String),
-    /// The graph's constants would not fit into memory.
-    #[error("the constants of the graph take {bytes} bytes (at `{tensor}`); at most {MAX_WEIGHT_BYTES} are accepted")]
+    /// The graph's constants, or one of its tensors for a single image, would not fit into memory.
+    #[error(
+        "the tensor `{tensor}`, with the constants before it, takes {bytes} bytes; at most {MAX_WEIGHT_BYTES} are accepted"
+    )]
     TooLarge {
-        /// The constant that passed the limit.
+        /// The tensor that passed the limit.
         tensor: String,
         /// Bytes up to and with it.
         bytes: u64,

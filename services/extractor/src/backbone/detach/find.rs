@@ -169,7 +169,7 @@ impl<'a> Walk<'_, 'a> {
         let Some((feature, weights)) = self.product(node) else { return Step::Stop("has no constant weights") };
         // More than one row for an image: a head for each token or place.
         let rows = self.facts.shapes.get(feature).and_then(|shape| shape.get(1..shape.len().checked_sub(1)?));
-        if rows.unwrap_or_default().iter().any(|rows| !rows.may_be_one()) {
+        if rows.unwrap_or_default().iter().any(|rows| *rows != Dim::Fixed(1)) {
             return Step::Stop("is applied to many tokens or places of an image");
         }
         Step::Found(Feature::Flat(feature), weights)

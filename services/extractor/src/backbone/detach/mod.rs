@@ -51,7 +51,7 @@ use super::onnx::{GraphProto, ModelProto, tensor_proto::DataType};
 
 /// The largest feature, in numbers.
 const MAX_DIMENSION: usize = 65_536;
-/// The most bytes of weights: protobuf's own limit, and so that of ONNX files.
+/// The most bytes of weights, and of any one tensor: protobuf's own limit, and so that of ONNX files.
 const MAX_WEIGHT_BYTES: u64 = i32::MAX as u64;
 /// The first version of the format in which weights need not be listed among the inputs.
 const WEIGHTS_APART: i64 = 4;
@@ -116,7 +116,7 @@ fn judge(graph: &GraphProto, cut: &Cut) -> Result<Judgement, DetachError> {
     let found = Found::find(&index)?;
     index.require_makers()?;
     let shapes = Shapes::of_graph(&index, (found.info.name(), found.shape()), found.batch.unwrap_or(1));
-    let weight_bytes = tensors::weight_bytes(&index, &shapes)?;
+    let weight_bytes = tensors::weight_bytes(&index, &shapes, &found.input.name)?;
     let facts = Facts { index: &index, shapes: &shapes };
     let (taps, node, op, reason) = if cut.features.is_empty() {
         let (classifier, reason) = choose::choose(facts)?;

@@ -109,26 +109,35 @@ fn initializer_bytes(tensor: &TensorProto) -> Result<u64, DetachError> {
     }
 }
 
-/// Bytes of all constants, those that nodes make from nothing too: a few bytes of file can ask for any size.
-pub(super) fn weight_bytes(index: &Index<'_>, shapes: &Shapes<'_>) -> Result<u64, DetachError> {
+/// Bytes of all constants, those that nodes make from nothing too: a few bytes of file can ask for any size. What is made of
+/// one image, or of constants, may be as large as all of them at the most.
+pub(super) fn weight_bytes(index: &Index<'_>, shapes: &Shapes<'_>, input: &str) -> Result<u64, DetachError> {
     let mut total = 0_u64;
-    let mut add = |tensor: &str, bytes: u64| {
-        total = total.saturating_add(bytes);
-        if total <= MAX_WEIGHT_BYTES {
-            Ok(())
-        } else {
-            Err(DetachError::TooLarge { tensor: tensor.to_owned(), bytes: total })
-        }
+    let limited = |tensor: &str, bytes: u64| match bytes {
+        0..=MAX_WEIGHT_BYTES => Ok(bytes),
+        _ => Err(DetachError::TooLarge { tensor: tensor.to_owned(), bytes }),
     };
+    limited(input, bytes_for_one(shapes, input))?;
     for tensor in &index.graph.initializer {
-        add(tensor.name(), initializer_bytes(tensor)?)?;
+        total = limited(tensor.name(), total.saturating_add(initializer_bytes(tensor)?))?;
     }
-    let made = |node: &&NodeProto| matches!(node.op_type(), "ConstantOfShape" | "Expand" | "Tile");
-    for node in index.graph.node.iter().filter(made) {
-        let Some(tensor) = node.output.first().filter(|tensor| index.is_constant(tensor)) else { continue };
-        let sizes =
-            shapes.get(tensor).unwrap_or_default().iter().map(|dim| dim.fixed().unwrap_or(1).max(0).unsigned_abs());
-        add(tensor, sizes.fold(4_u64, u64::saturating_mul))?;
+    for node in &index.graph.node {
+        for tensor in &node.output {
+            let bytes = limited(tensor, bytes_for_one(shapes, tensor))?;
+            if matches!(node.op_type(), "Constant" | "ConstantOfShape" | "Expand" | "Tile") && index.is_constant(tensor)
+            {
+                total = limited(tensor, total.saturating_add(bytes))?;
+            }
+        }
     }
     Ok(total)
+}
+
+/// Bytes of a tensor of four-byte numbers for one image, as far as its shape is known.
+fn bytes_for_one(shapes: &Shapes<'_>, tensor: &str) -> u64 {
+    let size = |dim: &Dim| match dim {
+        Dim::Fixed(n) | Dim::Batch(n) => n.max(&0).unsigned_abs(),
+        Dim::Unknown => 1,
+    };
+    shapes.get(tensor).map_or(0, |dims| dims.iter().map(size).fold(4, u64::saturating_mul))
 }

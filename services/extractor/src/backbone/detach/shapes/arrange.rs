@@ -10,7 +10,7 @@ impl Known<'_, '_> {
             end if usize::try_from(end).is_ok_and(|end| end == shape.len()) => shape.len(),
             axis => dim::axis(axis, shape.len())?,
         };
-        Some(vec![product(&shape[..axis]), product(&shape[axis..])])
+        Some(apart(shape, vec![product(&shape[..axis]), product(&shape[axis..])]))
     }
 
     pub(super) fn transpose(&self) -> Option<Shape> {
@@ -95,14 +95,14 @@ impl Known<'_, '_> {
             dim => *dim,
         };
         let asked: Shape = target.iter().enumerate().map(copied).collect();
-        let Some(from) = self.shape(0) else { return (Some(filled(&asked, Dim::Unknown)), None) };
+        let Some(from) = self.shape(0) else { return (Some(apart(&[], filled(&asked, Dim::Unknown))), None) };
         match self.freed(from, &asked) {
             Some(freed) => {
                 let shape = self.written(from, &target, &freed);
                 let edit = shape.map(|shape| Edit::Reshape { node: self.place, shape });
                 (edit.is_some().then_some(freed), edit)
             }
-            None => (Some(filled(&asked, product(from))), None),
+            None => (Some(apart(from, filled(&asked, product(from)))), None),
         }
     }
 
@@ -147,6 +147,21 @@ impl Known<'_, '_> {
         };
         Some(sizes)
     }
+}
+
+/// The shape `to` of numbers that had the shape `from`. Where not as many numbers come before the images as did before, they
+/// are no longer apart, and nothing is known of their dimension.
+fn apart(from: &[Dim], to: Shape) -> Shape {
+    let kept = match (super::batch_place(from), super::batch_place(&to)) {
+        (Some(before), Some(after)) => {
+            let numbers = product(&from[..before]);
+            numbers.fixed().is_some() && numbers == product(&to[..after])
+        }
+        (None, Some(_)) => false,
+        (_, None) => true,
+    };
+    let mixed = |dim: Dim| if matches!(dim, Dim::Batch(_)) { Dim::Unknown } else { dim };
+    if kept { to } else { to.into_iter().map(mixed).collect() }
 }
 
 /// What a slice leaves of `size`; bounds count from the end if negative.

@@ -40,12 +40,14 @@ impl Known<'_, '_> {
     pub(super) fn pad(&self) -> Option<Shape> {
         let images = self.shape(0)?;
         let rank = images.len();
+        // Exporters compute pads in ways that are not followed here. No network pads the batch.
+        let unknown = || images.iter().take(1).copied().chain(vec![Dim::Unknown; rank.saturating_sub(1)]).collect();
         // Axes came with opset 18, and then say which dimensions the pads are for.
         if self.node.input.get(3).is_some_and(|axes| !axes.is_empty()) {
-            return Some(vec![Dim::Unknown; rank]);
+            return Some(unknown());
         }
         let pads = self.list(1, "pads").filter(|pads| pads.len() == 2 * rank);
-        let Some(pads) = pads else { return Some(vec![Dim::Unknown; rank]) };
+        let Some(pads) = pads else { return Some(unknown()) };
         let padded = images.iter().enumerate().map(|(axis, dim)| match (dim, pads[axis], pads[axis + rank]) {
             (dim, 0, 0) => *dim,
             (Dim::Fixed(n), before, after) => {
