@@ -22,6 +22,7 @@ use crate::{
     answers::Ticket,
     backbone::{
         catalogue::Entry,
+        detach::BatchSize,
         session::{Provider, Runtime, Session, SessionError},
     },
     batch::{Batch, Refused},
@@ -84,6 +85,7 @@ impl Engine {
             Session::open(runtime, &entry.network(), threads, layout.provider).map(|s| Arc::new(Mutex::new(s)))
         };
         let sessions = (0..bulk_sessions).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
+        let description = tried(entry, sessions.first());
         for index in 0..layout.threads {
             let session = sessions[index % sessions.len()].clone();
             lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.threads, session, entry, layout));
@@ -105,7 +107,7 @@ impl Engine {
             seconds = begun.elapsed().as_secs_f64(),
             "backbone ready"
         );
-        Ok(Engine { description: entry.description.clone(), bulk, interactive })
+        Ok(Engine { description, bulk, interactive })
     }
 
     /// Where work of this class waits.
@@ -217,6 +219,20 @@ impl Lane {
             answers.settle(ExtractResponse { message: Some(Message::Embeddings(batch)) }, group);
         }
     }
+}
+
+/// The description, with what opening the sessions showed of batches.
+fn tried(entry: &Entry, session: Option<&Arc<Mutex<Session>>>) -> Backbone {
+    let mut description = entry.description.clone();
+    let batch = session.map_or(entry.batch, |session| session.lock().batch());
+    if let Some(detachment) = description.detachment.as_mut().filter(|_| batch != entry.batch) {
+        detachment.max_batch = u32::from(batch == BatchSize::One);
+        detachment.batch_reason = match batch {
+            BatchSize::One => "two images together do not give what each gives alone".into(),
+            _ => "two images together give what each gives alone".into(),
+        };
+    }
+    description
 }
 
 /// Write an embedding as the wire has it: packed, little-endian.

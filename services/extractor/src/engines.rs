@@ -9,7 +9,7 @@ use tonic::Status;
 
 use crate::{
     backbone::{
-        catalogue::Catalogue,
+        catalogue::{Catalogue, Entry},
         session::{Runtime, SessionError},
     },
     engine::{Engine, Layout},
@@ -34,12 +34,18 @@ impl Engines {
 
     /// The backbones, sorted by name.
     pub fn descriptions(&self) -> Vec<Backbone> {
-        self.catalogue.list().map(|entry| entry.description.clone()).collect()
+        self.catalogue.list().map(|entry| self.current(entry)).collect()
     }
 
     /// The description of the backbone `name`, the default one if that is empty.
     pub fn describe(&self, name: &str) -> Result<Backbone, Status> {
-        self.catalogue.get(name).map(|entry| entry.description.clone()).ok_or_else(|| self.unknown(name))
+        self.catalogue.get(name).map(|entry| self.current(entry)).ok_or_else(|| self.unknown(name))
+    }
+
+    /// The description of a backbone: that of its engine, which knows more, if there is one.
+    fn current(&self, entry: &Entry) -> Backbone {
+        let started = self.started.get(&entry.description.name).and_then(OnceCell::get);
+        started.map_or(&entry.description, |engine| &engine.description).clone()
     }
 
     /// The engine of the backbone `name`, the default one if that is empty; started if it is not.

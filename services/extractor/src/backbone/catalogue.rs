@@ -10,15 +10,13 @@ use bytes::Bytes;
 use graft_proto::v1::{Backbone, Detachment, Preprocessing as WirePreprocessing};
 
 use super::{
-    detach::{DetachError, Detached, detach},
+    detach::{BatchSize, Cut, DetachError, Detached, Input, detach},
     manifest::{Manifest, ManifestError},
     session::{Network, Provider},
     space::SpaceId,
 };
 use crate::preprocess::Preprocessing;
 
-/// The numeric precision of what is run as its file has it.
-const PRECISION: &str = "fp32";
 /// The largest model file, in bytes: protobuf's own limit.
 const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
 
@@ -35,6 +33,12 @@ pub struct Entry {
     pub description: Backbone,
     /// The ONNX file without its classifier, shared by all entries of one file.
     pub model: Bytes,
+    /// Where the model was read from.
+    pub file: String,
+    /// The images that it takes.
+    pub input: Input,
+    /// How many it takes at once.
+    pub batch: BatchSize,
     /// What is done to an image first.
     pub preprocessing: Preprocessing,
 }
@@ -44,8 +48,10 @@ impl Entry {
     pub fn network(&self) -> Network<'_> {
         Network {
             bytes: &self.model,
-            side: self.preprocessing.crop as usize,
+            file: &self.file,
+            shape: self.input.image_shape(self.preprocessing.crop, self.preprocessing.crop),
             dimension: self.description.dimension as usize,
+            batch: self.batch,
         }
     }
 }
@@ -142,7 +148,7 @@ impl Catalogue {
 
     fn add_built_in(&mut self, provider: Provider) -> Result<(), CatalogueError> {
         let path = Path::new("built-in efficientnet-lite0");
-        let model = Model::new(Bytes::from_static(BUILT_IN_MODEL), path)?;
+        let model = Model::new(Bytes::from_static(BUILT_IN_MODEL), path, &Cut::default())?;
         for text in BUILT_IN_MANIFESTS {
             self.add(path, text, provider, |_| Ok(model.clone()))?;
         }
@@ -150,18 +156,19 @@ impl Catalogue {
     }
 
     fn add_folder(&mut self, folder: &Path, provider: Provider) -> Result<(), CatalogueError> {
-        // One file may have several manifests, and is read and cut once.
-        let mut models: HashMap<PathBuf, Model> = HashMap::new();
+        // One file may have several manifests, and is read and cut once in each place.
+        let mut models: HashMap<(PathBuf, Cut), Model> = HashMap::new();
         for path in list(folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")) {
             let text = fs::read_to_string(&path)
                 .map_err(|source| CatalogueError::Unreadable { path: path.clone(), source })?;
-            self.add(&path, &text, provider, |file| {
-                let path = folder.join(file);
-                if let Some(model) = models.get(&path) {
+            self.add(&path, &text, provider, |manifest| {
+                let path = folder.join(&manifest.model);
+                let key = (path, manifest.detach.clone());
+                if let Some(model) = models.get(&key) {
                     return Ok(model.clone());
                 }
-                let model = Model::new(read_model(&path)?, &path)?;
-                models.insert(path, model.clone());
+                let model = Model::new(read_model(&key.0)?, &key.0, &key.1)?;
+                models.insert(key, model.clone());
                 Ok(model)
             })?;
         }
@@ -173,14 +180,14 @@ impl Catalogue {
         path: &Path,
         manifest: &str,
         provider: Provider,
-        model: impl FnOnce(&str) -> Result<Model, CatalogueError>,
+        model: impl FnOnce(&Manifest) -> Result<Model, CatalogueError>,
     ) -> Result<(), CatalogueError> {
         let manifest =
             Manifest::parse(manifest).map_err(|source| CatalogueError::Manifest { path: path.to_owned(), source })?;
         if self.entries.contains_key(&manifest.name) {
             return Err(CatalogueError::Duplicate { path: path.to_owned(), name: manifest.name });
         }
-        let entry = model(&manifest.model)?.entry(manifest, provider);
+        let entry = model(&manifest)?.entry(manifest, provider)?;
         self.entries.insert(entry.description.name.clone(), entry);
         Ok(())
     }
@@ -189,21 +196,27 @@ impl Catalogue {
 /// A model file that was read and cut.
 #[derive(Clone, Debug)]
 struct Model {
-    hash: blake3::Hash,
+    path: PathBuf,
     detached: Detached,
 }
 
 impl Model {
-    fn new(bytes: Bytes, path: &Path) -> Result<Model, CatalogueError> {
-        let hash = blake3::hash(&bytes);
-        let detached = detach(bytes).map_err(|source| CatalogueError::Detach { path: path.to_owned(), source })?;
-        Ok(Model { hash, detached })
+    fn new(bytes: Bytes, path: &Path, cut: &Cut) -> Result<Model, CatalogueError> {
+        let path = path.to_owned();
+        match detach(bytes, cut, path.parent()) {
+            Ok(detached) => Ok(Model { path, detached }),
+            Err(source) => Err(CatalogueError::Detach { path, source }),
+        }
     }
 
-    fn entry(self, manifest: Manifest, provider: Provider) -> Entry {
-        let Model { hash, detached } = self;
+    fn entry(self, manifest: Manifest, provider: Provider) -> Result<Entry, CatalogueError> {
+        let Model { path, detached } = self;
         let Manifest { name, provenance, preprocessing, .. } = manifest;
-        let space = SpaceId::new(&name, &hash, &detached.feature_tensor, &preprocessing, PRECISION);
+        let file = path.display().to_string();
+        let fits = detached.input.accept(preprocessing.crop, preprocessing.crop);
+        fits.map_err(|source| CatalogueError::Detach { path, source })?;
+        let precision = detached.precision.name();
+        let space = SpaceId::new(&name, &detached.hash, &detached.feature_tensor, &preprocessing, precision);
         let description = Backbone {
             name,
             space: space.to_string(),
@@ -221,14 +234,17 @@ impl Model {
                 classifier_node: detached.classifier_node,
                 classifier_op: detached.classifier_op,
                 reason: detached.reason,
+                max_batch: u32::from(detached.batch.size == BatchSize::One),
+                batch_reason: detached.batch.reason.clone(),
             }),
             provider: provider.name().to_owned(),
-            precision: PRECISION.to_owned(),
-            model_hash: hash.to_hex().to_string(),
+            precision: precision.to_owned(),
+            model_hash: detached.hash.to_hex().to_string(),
             default: false,
             provenance,
         };
-        Entry { description, model: detached.model, preprocessing }
+        let Detached { model, input, batch, .. } = detached;
+        Ok(Entry { description, model, file, input, batch: batch.size, preprocessing })
     }
 }
 
@@ -278,12 +294,28 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_may_say_where_the_network_is_cut() {
+        let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
+        let cut = format!("{renamed}\n[detach]\nfeatures = [\"/_swish/Clip_output_0\", \"/Reshape_output_0\"]\n");
+        let catalogue = load(&folder_with(&cut, BUILT_IN_MODEL)).unwrap();
+        let entry = catalogue.get("mine").unwrap();
+        let detachment = entry.description.detachment.as_ref().unwrap();
+        assert_eq!(detachment.feature_tensor, "/_swish/Clip_output_0 + /Reshape_output_0");
+        assert!(entry.description.dimension == 32 + 1280 && detachment.classifier_node.is_empty());
+        let space = |name| catalogue.get(name).unwrap().description.space.split_once('@').unwrap().1.to_owned();
+        assert_ne!(space("mine"), space(""));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_folder_is_said_with_its_file() {
         let same_name = load(&folder_with(BUILT_IN_MANIFESTS[0], BUILT_IN_MODEL)).unwrap_err().to_string();
         assert!(same_name.contains("mine/manifest.toml") && same_name.contains("efficientnet-lite0"), "{same_name}");
         let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
         let no_model = load(&folder_with(&renamed, b"not a model")).unwrap_err().to_string();
         assert!(no_model.contains("mine/model.onnx") && no_model.contains("ONNX"), "{no_model}");
+        let small =
+            load(&folder_with(&renamed.replace("crop = 224", "crop = 192"), BUILT_IN_MODEL)).unwrap_err().to_string();
+        assert!(small.contains("224 × 224") && small.contains("192 × 192"), "{small}");
         let no_file = load(&folder_with(&renamed.replace("model.onnx", "other.onnx"), b"")).unwrap_err().to_string();
         assert!(no_file.contains("mine/other.onnx"), "{no_file}");
     }

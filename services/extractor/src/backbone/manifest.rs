@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::detach::{Cut, MAX_FEATURES};
 use crate::preprocess::Preprocessing;
 
 /// How to use a model. Unknown keys are refused, so that a misspelt one is noticed.
@@ -16,6 +17,9 @@ pub struct Manifest {
     pub provenance: String,
     /// What is done to an image first.
     pub preprocessing: Preprocessing,
+    /// Where the network is cut, unless at its classifier.
+    #[serde(default)]
+    pub detach: Cut,
 }
 
 /// Why a manifest cannot be used.
@@ -57,6 +61,11 @@ impl Manifest {
         )?;
         let inside = !self.model.is_empty() && !self.model.contains(['/', '\\', '\0']) && !self.model.starts_with('.');
         require(inside, "model", &self.model, "the name of a file in the manifest's folder is expected")?;
+        let Cut { features, token } = &self.detach;
+        let named = features.len() <= MAX_FEATURES && features.iter().all(|tensor| !tensor.is_empty());
+        require(named, "detach.features", features, "the names of at most 16 tensors are expected")?;
+        let used = token.is_none() || !features.is_empty();
+        require(used, "detach.token", token, "it is for tensors that `detach.features` names")?;
         require((1..=4096).contains(resize), "preprocessing.resize", resize, "1 to 4096 pixels are accepted")?;
         require((1..=*resize).contains(crop), "preprocessing.crop", crop, "1 pixel to `resize` is accepted")?;
         require(mean.iter().all(|m| m.is_finite()), "preprocessing.mean", mean, "finite numbers are accepted")?;
@@ -91,5 +100,10 @@ mod tests {
         assert!(refused("resize = 256", "resize = 0").contains("preprocessing.resize"));
         assert!(refused("\"model.onnx\"", "\"../model.onnx\"").contains("model"));
         assert!(refused("\"efficientnet-lite0\"", "\"Efficient/Net\"").contains("name"));
+        let cut = |part: &str| refused("[preprocessing]", &format!("[detach]\n{part}\n[preprocessing]"));
+        assert!(cut("features = [\"\"]").contains("detach.features"));
+        assert!(cut("token = \"class\"").contains("detach.token"));
+        assert!(cut("token = \"last\"").contains("last"));
+        assert!(cut("tensors = []").contains("tensors"));
     }
 }

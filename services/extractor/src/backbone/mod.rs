@@ -6,8 +6,9 @@
 //! - [`manifest`]: the small file beside a model that says how to use it.
 //! - [`space`]: the id of an embedding space.
 //! - [`catalogue`]: the backbones that are built in, and those of a directory.
-//! - [`session`]: ONNX Runtime, and a network loaded into it.
+//! - [`session`]: ONNX Runtime, and a network loaded into it; [`apart`]: whether it keeps the images of a batch apart.
 
+mod apart;
 pub mod catalogue;
 pub mod detach;
 pub mod manifest;

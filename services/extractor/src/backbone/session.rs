@@ -9,6 +9,8 @@ use ort::{
     value::TensorRef,
 };
 
+use super::{apart, detach::BatchSize};
+
 /// What runs a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Provider {
@@ -63,6 +65,14 @@ pub enum SessionError {
         name: &'static str,
         /// The library.
         path: PathBuf,
+        /// What ONNX Runtime said.
+        reason: String,
+    },
+    /// The network cannot be opened: an operator that this ONNX Runtime lacks, for one.
+    #[error("{file}: {reason}")]
+    Open {
+        /// The model's file.
+        file: String,
         /// What ONNX Runtime said.
         reason: String,
     },
@@ -134,50 +144,91 @@ pub struct Session {
     session: ort::session::Session,
     shape: [usize; 3],
     dimension: usize,
+    batch: BatchSize,
 }
 
 impl Session {
-    /// Open the ONNX file `model`, which takes `[batch, 3, side, side]` and gives `[batch, dimension]`, with `threads`
-    /// threads. They do not spin while they wait: others need the cores.
+    /// Open `network` with `threads` threads. They do not spin while they wait: others need the cores. Where it is not
+    /// known whether the network keeps the images of a batch apart, it is tried.
     pub fn open(
         runtime: &Runtime,
-        model: &Network<'_>,
+        network: &Network<'_>,
         threads: usize,
         provider: Provider,
     ) -> Result<Session, SessionError> {
+        let refused =
+            |error: SessionError| SessionError::Open { file: network.file.to_owned(), reason: error.to_string() };
+        let session = Session::commit(runtime, network.bytes, threads, provider).map_err(refused)?;
+        let mut session =
+            Session { session, shape: network.shape, dimension: network.dimension, batch: BatchSize::Any };
+        session.batch = match network.batch {
+            BatchSize::Unproven => apart::probe(&mut session).map_err(refused)?,
+            known => known,
+        };
+        Ok(session)
+    }
+
+    fn commit(
+        runtime: &Runtime,
+        model: &[u8],
+        threads: usize,
+        provider: Provider,
+    ) -> Result<ort::session::Session, SessionError> {
         let session = ort::session::Session::builder(&runtime.environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             .with_execution_providers([provider.dispatch()])?
-            .commit_from_memory(model.bytes)?;
-        Ok(Session { session, shape: [3, model.side, model.side], dimension: model.dimension })
+            .commit_from_memory(model)?;
+        Ok(session)
     }
 
-    /// Run `images` preprocessed images, `pixels` being `[images, 3, side, side]`, and put their features into `features`,
-    /// which becomes `[images, dimension]`.
+    /// Numbers in one preprocessed image.
+    pub fn image_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// How many images go through the network at once: any number, or one.
+    pub fn batch(&self) -> BatchSize {
+        self.batch
+    }
+
+    /// Run `images` preprocessed images, `pixels` being `[images]` of the network's shape, and put their features into
+    /// `features`, which becomes `[images, dimension]`.
     pub fn run(&mut self, pixels: &[f32], images: usize, features: &mut Vec<f32>) -> Result<(), SessionError> {
-        let [channels, height, width] = self.shape;
-        let input = TensorRef::from_array_view(([images, channels, height, width], pixels))?;
+        features.clear();
+        if self.batch == BatchSize::Any {
+            return self.run_together(pixels, images, features);
+        }
+        let each = pixels.len() / images.max(1);
+        pixels.chunks_exact(each.max(1)).try_for_each(|image| self.run_together(image, 1, features))
+    }
+
+    fn run_together(&mut self, pixels: &[f32], images: usize, features: &mut Vec<f32>) -> Result<(), SessionError> {
+        let [a, b, c] = self.shape;
+        let input = TensorRef::from_array_view(([images, a, b, c], pixels))?;
         let outputs = self.session.run(ort::inputs![input])?;
         let (_, numbers) = outputs[0].try_extract_tensor::<f32>()?;
         if numbers.len() != images * self.dimension {
             return Err(SessionError::Output { found: numbers.len(), images, dimension: self.dimension });
         }
-        features.clear();
         features.extend_from_slice(numbers);
         Ok(())
     }
 }
 
-/// A network as a session needs it.
+/// A network as a session needs it: from `[images]` of `shape` to `[images, dimension]`, both of float32.
 #[derive(Clone, Copy, Debug)]
 pub struct Network<'a> {
     /// The ONNX file.
     pub bytes: &'a [u8],
-    /// Height and width of its input.
-    pub side: usize,
+    /// Where it comes from, for messages.
+    pub file: &'a str,
+    /// The shape of one image: `[3, height, width]` or `[height, width, 3]`.
+    pub shape: [usize; 3],
     /// Numbers in its feature.
     pub dimension: usize,
+    /// How many images it takes at once.
+    pub batch: BatchSize,
 }
