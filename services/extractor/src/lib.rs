@@ -7,6 +7,7 @@
 //! - [`service`]: gRPC; reads a stream's images into a queue.
 //! - [`queue`]: what waits, in two classes of work, within bounds.
 //! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
+//! - [`preprocessing`]: what is done to an image before the network sees it.
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
 //! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
@@ -26,6 +27,7 @@ pub mod engines;
 pub mod error;
 pub mod onnxruntime;
 pub mod preprocess;
+pub mod preprocessing;
 pub mod queue;
 pub mod resize;
 pub mod service;

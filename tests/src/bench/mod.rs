@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - [`extract_rows`]: rows through `Extract` against the same work without a wire.
+//! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
 //! - [`ceiling`]: that work: a plain loop over decode, preprocessing and session with all cores busy.
 
 use std::{fmt, pin::Pin};
@@ -11,6 +12,7 @@ use anyhow::Result;
 
 pub mod ceiling;
 pub mod extract_rows;
+pub mod preprocess;
 
 /// A benchmark that is running.
 pub type Run = Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>;
@@ -25,7 +27,10 @@ pub struct Bench {
 }
 
 /// All benchmarks.
-pub const ALL: &[Bench] = &[Bench { name: "extract-rows", run: || Box::pin(extract_rows::run()) }];
+pub const ALL: &[Bench] = &[
+    Bench { name: "extract-rows", run: || Box::pin(extract_rows::run()) },
+    Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
+];
 
 /// One figure, and what it should be.
 #[derive(Clone, Debug)]

@@ -7,15 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use graft_proto::v1::{Backbone, Detachment, Preprocessing as WirePreprocessing};
+use graft_proto::v1::{Backbone, Detachment};
 
 use super::{
+    configs::{self, ConfigError},
     detach::{DetachError, Detached, detach},
     manifest::{Manifest, ManifestError},
     session::{Network, Provider},
     space::SpaceId,
 };
-use crate::preprocess::Preprocessing;
+use crate::preprocessing::Preprocessing;
 
 /// The numeric precision of what is run as its file has it.
 const PRECISION: &str = "fp32";
@@ -44,7 +45,7 @@ impl Entry {
     pub fn network(&self) -> Network<'_> {
         Network {
             bytes: &self.model,
-            side: self.preprocessing.crop as usize,
+            side: self.preprocessing.height() as usize,
             dimension: self.description.dimension as usize,
         }
     }
@@ -83,6 +84,14 @@ pub enum CatalogueError {
         path: PathBuf,
         /// What is wrong with it.
         source: ManifestError,
+    },
+    /// A file that says how images are preprocessed cannot be used.
+    #[error("backbones: {path}: {source}")]
+    Config {
+        /// The file, or the folder that has none.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ConfigError,
     },
     /// A model cannot be a backbone.
     #[error("backbones: {path}: {source}")]
@@ -180,7 +189,9 @@ impl Catalogue {
         if self.entries.contains_key(&manifest.name) {
             return Err(CatalogueError::Duplicate { path: path.to_owned(), name: manifest.name });
         }
-        let entry = model(&manifest.model)?.entry(manifest, provider);
+        let preprocessing = configs::preprocessing(path, manifest.preprocessing.as_ref())
+            .map_err(|(path, source)| CatalogueError::Config { path, source })?;
+        let entry = model(&manifest.model)?.entry(manifest, preprocessing, provider);
         self.entries.insert(entry.description.name.clone(), entry);
         Ok(())
     }
@@ -200,22 +211,15 @@ impl Model {
         Ok(Model { hash, detached })
     }
 
-    fn entry(self, manifest: Manifest, provider: Provider) -> Entry {
+    fn entry(self, manifest: Manifest, preprocessing: Preprocessing, provider: Provider) -> Entry {
         let Model { hash, detached } = self;
-        let Manifest { name, provenance, preprocessing, .. } = manifest;
+        let Manifest { name, provenance, .. } = manifest;
         let space = SpaceId::new(&name, &hash, &detached.feature_tensor, &preprocessing, PRECISION);
         let description = Backbone {
             name,
             space: space.to_string(),
             dimension: detached.dimension as u32,
-            preprocessing: Some(WirePreprocessing {
-                resize_shorter_side: preprocessing.resize,
-                interpolation: preprocessing.interpolation.name().to_owned(),
-                crop_height: preprocessing.crop,
-                crop_width: preprocessing.crop,
-                mean: preprocessing.mean.to_vec(),
-                std: preprocessing.std.to_vec(),
-            }),
+            preprocessing: Some(preprocessing.on_the_wire()),
             detachment: Some(Detachment {
                 feature_tensor: detached.feature_tensor,
                 classifier_node: detached.classifier_node,
