@@ -29,10 +29,10 @@ impl Limits {
         Ok(())
     }
 
-    /// What a decoder may allocate beside the file, in bytes: the pixels twice over at 16 bits and four channels, and
-    /// room for tables and metadata.
+    /// What a decoder may allocate beside the file, in bytes: the pixels at 16 bits and four channels, and room for tables
+    /// and metadata.
     pub fn memory(&self) -> usize {
         const TABLES: u64 = 16 << 20;
-        usize::try_from(self.pixels.saturating_mul(16).saturating_add(TABLES)).unwrap_or(usize::MAX)
+        usize::try_from(self.pixels.saturating_mul(8).saturating_add(TABLES)).unwrap_or(usize::MAX)
     }
 }
