@@ -101,9 +101,14 @@ async fn bad_images_are_answered_and_the_others_embedded() -> Result<()> {
     let extractor = Service::extractor(&[]).await?;
     let whole = photo("coffee.jpg")?;
     let png = stripes(40, 30, 1, ImageFormat::Png)?;
+    let half = |format| stripes(40, 30, 1, format).map(|file| encoded(file.slice(..file.len() / 2)));
     let bad: Vec<(&str, Image, &[&str])> = vec![
         ("truncated-jpeg", encoded(whole.slice(..whole.len() / 2)), &["image.encoded", "JPEG"]),
         ("truncated-png", encoded(png.slice(..png.len() / 2)), &["image.encoded", "PNG"]),
+        ("truncated-webp", half(ImageFormat::WebP)?, &["image.encoded", "WebP"]),
+        ("truncated-gif", half(ImageFormat::Gif)?, &["image.encoded", "GIF"]),
+        ("truncated-bmp", half(ImageFormat::Bmp)?, &["image.encoded", "BMP"]),
+        ("truncated-tiff", half(ImageFormat::Tiff)?, &["image.encoded", "TIFF"]),
         ("empty", encoded(""), &["image.encoded", "empty"]),
         ("text", encoded("label,pixel1\n9,0\n"), &["image.encoded", "JPEG", "PNG"]),
         ("bomb", encoded(png_of_size(10_000, 10_000)), &["image", "100000000", "50000000"]),
@@ -119,15 +124,18 @@ async fn bad_images_are_answered_and_the_others_embedded() -> Result<()> {
     }
     items.push(("good-1xN".into(), encoded(stripes(1, 900, 3, ImageFormat::Png)?)));
     items.push(("good-Nx1".into(), encoded(stripes(900, 1, 3, ImageFormat::Png)?)));
+    for format in [ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff] {
+        items.push((format!("good-{format:?}"), encoded(stripes(40, 30, 1, format)?)));
+    }
     let embedded = extract(&extractor, ExtractOptions::default(), items).await?;
-    ensure!(embedded.len() == bad.len() + 10, "every image is answered");
+    ensure!(embedded.len() == bad.len() + 14, "every image is answered");
     for (id, _, words) in bad {
         let Err(error) = &embedded[id] else { anyhow::bail!("{id} was embedded") };
         ensure!(error.code == Code::InvalidArgument as i32, "{id}: {error:?}");
         mentions(&format!("{} {}", error.field, error.message), words).context(id)?;
     }
     let good = embedded.iter().filter(|(id, _)| id.starts_with("good"));
-    ensure!(good.clone().count() == 10 && good.clone().all(|(_, answer)| answer.is_ok()), "the others are embedded");
+    ensure!(good.clone().count() == 14 && good.clone().all(|(_, answer)| answer.is_ok()), "the others are embedded");
     Ok(())
 }
 

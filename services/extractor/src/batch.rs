@@ -114,15 +114,23 @@ mod tests {
     use crate::{
         answers::Answers,
         decode::{RawPixels, Source},
-        preprocess::Preprocessing,
+        preprocessing::{Channels, Layout, Preprocessing, Resize, Scale, Size},
         queue::{Priority, Queue},
         resize::Interpolation,
     };
 
     #[tokio::test]
     async fn what_is_too_late_or_abandoned_is_dropped_before_it_is_run() {
-        let preprocessing =
-            Preprocessing { resize: 4, interpolation: Interpolation::Nearest, crop: 4, mean: [0.5; 3], std: [0.5; 3] };
+        let preprocessing = Preprocessing {
+            resize: Resize::Shorter(4),
+            interpolation: Interpolation::Nearest,
+            crop: Size { height: 4, width: 4 },
+            scale: Scale::Unit,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+            channels: Channels::Rgb,
+            layout: Layout::Nchw,
+        };
         let mut preprocessor = Preprocessor::new(&preprocessing);
         let mut batch = Batch::new(2, preprocessor.output_len());
         let queue = Queue::new("net", Priority::Bulk, 1 << 20);

@@ -9,6 +9,7 @@
 //! - [`queue`]: what waits, in two classes of work, within bounds.
 //! - [`input`]: an image that is to be decoded, or a tensor that is ready.
 //! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
+//! - [`preprocessing`]: what is done to an image before the network sees it.
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
 //! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
@@ -30,6 +31,7 @@ pub mod inference;
 pub mod input;
 pub mod onnxruntime;
 pub mod preprocess;
+pub mod preprocessing;
 pub mod queue;
 pub mod resize;
 pub mod service;

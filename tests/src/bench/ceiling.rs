@@ -51,8 +51,7 @@ impl Ceiling {
         let next = AtomicUsize::new(0);
         let begun = Instant::now();
         thread::scope(|scope| {
-            let threads: Vec<_> =
-                self.threads.iter().map(|bare| scope.spawn(|| work(bare, &batches, &next))).collect();
+            let threads: Vec<_> = self.threads.iter().map(|bare| scope.spawn(|| work(bare, &batches, &next))).collect();
             threads
                 .into_iter()
                 .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke down"))?)

@@ -5,30 +5,14 @@ float32. WORKERS are processes with a session of THREADS threads each; a worker 
 """
 
 import base64
-import io
 import sys
 
 import litserve
 import numpy as np
 import onnxruntime
 from fastapi import Response
-from PIL import Image
 
-MEAN = np.array([0.498, 0.498, 0.498], np.float32)
-STD = np.array([0.502, 0.502, 0.502], np.float32)
-RESIZE, CROP = 256, 224
-
-
-def preprocess(file):
-    """What the backbone's manifest says: shorter side 256, bicubic, centre crop 224, normalised, planes."""
-    image = Image.open(io.BytesIO(file)).convert("RGB")
-    short = min(image.size)
-    width, height = (RESIZE * side // short for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - CROP) / 2), round((height - CROP) / 2)
-    image = image.crop((left, top, left + CROP, top + CROP))
-    pixels = (np.asarray(image, np.float32) / np.float32(255) - MEAN) / STD
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+from preprocess import preprocess
 
 
 class Embed(litserve.LitAPI):

@@ -6,6 +6,7 @@
 //! - [`extract_latency`], [`extract_mixed`]: what one image takes, on an idle extractor and beside a bulk stream.
 //! - [`extract_memory`]: what a long stream leaves behind.
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
+//! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -23,6 +24,7 @@ pub mod extract_peer;
 pub mod extract_rows;
 pub mod images;
 pub mod litserve;
+pub mod preprocess;
 pub mod stream;
 
 /// A benchmark that is running.
@@ -45,6 +47,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "extract-mixed", run: || Box::pin(extract_mixed::run()) },
     Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
     Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
+    Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 
 /// One figure, and what it should be.

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from litserve_server import preprocess
+from preprocess import preprocess
 
 CALIBRATION = 64
 

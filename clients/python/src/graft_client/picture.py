@@ -12,7 +12,8 @@ import numpy as np
 from graft.v1 import embedding_pb2
 
 Picture: TypeAlias = "str | Path | bytes | np.ndarray"
-"""A path, the bytes of a JPEG or PNG file, or pixels: uint8, [height, width] (grey) or [height, width, 1 or 3]."""
+"""A path, the bytes of an image file (JPEG, PNG, WebP, GIF, BMP or TIFF), or pixels: uint8, [height, width] (grey) or
+[height, width, 1 or 3]."""
 
 # A message carries many small pictures, so that a row of 784 pixels does not cost a message of its own. Both bounds are far
 # below the services' 16 MiB; a picture that is larger than this travels alone.

@@ -7,15 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use graft_proto::v1::{Backbone, Detachment, Preprocessing as WirePreprocessing};
+use graft_proto::v1::{Backbone, Detachment};
 
 use super::{
+    configs::{self, ConfigError},
     detach::{BatchSize, Cut, DetachError, Detached, Input, detach},
     manifest::{Manifest, ManifestError},
     session::{Network, Provider},
     space::SpaceId,
 };
-use crate::preprocess::Preprocessing;
+use crate::preprocessing::Preprocessing;
 
 /// The largest model file, in bytes: protobuf's own limit.
 const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
@@ -49,7 +50,7 @@ impl Entry {
         Network {
             bytes: &self.model,
             file: &self.file,
-            shape: self.input.image_shape(self.preprocessing.crop, self.preprocessing.crop),
+            shape: self.input.image_shape(self.preprocessing.height(), self.preprocessing.width()),
             dimension: self.description.dimension as usize,
             batch: self.batch,
         }
@@ -89,6 +90,14 @@ pub enum CatalogueError {
         path: PathBuf,
         /// What is wrong with it.
         source: ManifestError,
+    },
+    /// A file that says how images are preprocessed cannot be used.
+    #[error("backbones: {path}: {source}")]
+    Config {
+        /// The file, or the folder that has none.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ConfigError,
     },
     /// A model cannot be a backbone.
     #[error("backbones: {path}: {source}")]
@@ -187,7 +196,9 @@ impl Catalogue {
         if self.entries.contains_key(&manifest.name) {
             return Err(CatalogueError::Duplicate { path: path.to_owned(), name: manifest.name });
         }
-        let entry = model(&manifest)?.entry(manifest, provider)?;
+        let preprocessing = configs::preprocessing(path, manifest.preprocessing.as_ref())
+            .map_err(|(path, source)| CatalogueError::Config { path, source })?;
+        let entry = model(&manifest)?.entry(manifest, preprocessing, provider)?;
         self.entries.insert(entry.description.name.clone(), entry);
         Ok(())
     }
@@ -209,26 +220,28 @@ impl Model {
         }
     }
 
-    fn entry(self, manifest: Manifest, provider: Provider) -> Result<Entry, CatalogueError> {
+    fn entry(
+        self,
+        manifest: Manifest,
+        mut preprocessing: Preprocessing,
+        provider: Provider,
+    ) -> Result<Entry, CatalogueError> {
         let Model { path, detached } = self;
-        let Manifest { name, provenance, preprocessing, .. } = manifest;
+        let Manifest { name, provenance, .. } = manifest;
         let file = path.display().to_string();
-        let fits = detached.input.accept(preprocessing.crop, preprocessing.crop);
-        fits.map_err(|source| CatalogueError::Detach { path, source })?;
+        let input = &detached.input;
+        let fits = input.accept(preprocessing.height(), preprocessing.width());
+        fits.and_then(|()| input.accept_layout(preprocessing.layout))
+            .map_err(|source| CatalogueError::Detach { path, source })?;
+        // The graph says how its numbers are ordered; files of Hugging Face and timm do not.
+        preprocessing.layout = detached.input.layout;
         let precision = detached.precision.name();
         let space = SpaceId::new(&name, &detached.hash, &detached.feature_tensor, &preprocessing, precision);
         let description = Backbone {
             name,
             space: space.to_string(),
             dimension: detached.dimension as u32,
-            preprocessing: Some(WirePreprocessing {
-                resize_shorter_side: preprocessing.resize,
-                interpolation: preprocessing.interpolation.name().to_owned(),
-                crop_height: preprocessing.crop,
-                crop_width: preprocessing.crop,
-                mean: preprocessing.mean.to_vec(),
-                std: preprocessing.std.to_vec(),
-            }),
+            preprocessing: Some(preprocessing.on_the_wire()),
             detachment: Some(Detachment {
                 feature_tensor: detached.feature_tensor,
                 classifier_node: detached.classifier_node,

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
-use super::detach::{Cut, MAX_FEATURES};
-use crate::preprocess::Preprocessing;
+use super::{
+    detach::{Cut, MAX_FEATURES},
+    options::Options,
+};
+use crate::preprocessing::BadOption;
 
 /// How to use a model. Unknown keys are refused, so that a misspelt one is noticed.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,8 +18,8 @@ pub struct Manifest {
     pub model: String,
     /// Where the weights come from, and their licence.
     pub provenance: String,
-    /// What is done to an image first.
-    pub preprocessing: Preprocessing,
+    /// What is done to an image first. Unless told, what a `preprocessor_config.json` or `config.json` beside the model says.
+    pub preprocessing: Option<Options>,
     /// Where the network is cut, unless at its classifier.
     #[serde(default)]
     pub detach: Cut,
@@ -28,6 +31,9 @@ pub enum ManifestError {
     /// Not TOML, or a key that is missing, unknown or of the wrong type.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
+    /// An option of the preprocessing that cannot be.
+    #[error("preprocessing.{0}")]
+    Preprocessing(#[from] BadOption),
     /// A value that cannot be.
     #[error("{key}: {found}; {accepted}")]
     Value {
@@ -52,26 +58,32 @@ impl Manifest {
         let require = |fine: bool, key, found: &dyn std::fmt::Debug, accepted| {
             if fine { Ok(()) } else { Err(ManifestError::Value { key, found: format!("{found:?}"), accepted }) }
         };
-        let Preprocessing { resize, crop, mean, std, .. } = &self.preprocessing;
         require(
             is_name(&self.name),
             "name",
             &self.name,
             "1 to 63 characters of a-z, 0-9, -, _ and . are accepted, the first a letter or a digit",
         )?;
-        let inside = !self.model.is_empty() && !self.model.contains(['/', '\\', '\0']) && !self.model.starts_with('.');
-        require(inside, "model", &self.model, "the name of a file in the manifest's folder is expected")?;
+        require(is_file(&self.model), "model", &self.model, "the name of a file in the manifest's folder is expected")?;
         let Cut { features, token } = &self.detach;
         let named = features.len() <= MAX_FEATURES && features.iter().all(|tensor| !tensor.is_empty());
         require(named, "detach.features", features, "the names of at most 16 tensors are expected")?;
         let used = token.is_none() || !features.is_empty();
         require(used, "detach.token", token, "it is for tensors that `detach.features` names")?;
-        require((1..=4096).contains(resize), "preprocessing.resize", resize, "1 to 4096 pixels are accepted")?;
-        require((1..=*resize).contains(crop), "preprocessing.crop", crop, "1 pixel to `resize` is accepted")?;
-        require(mean.iter().all(|m| m.is_finite()), "preprocessing.mean", mean, "finite numbers are accepted")?;
-        let divisible = std.iter().all(|s| s.is_finite() && *s > 0.0);
-        require(divisible, "preprocessing.std", std, "finite numbers above 0 are accepted")
+        match &self.preprocessing {
+            Some(Options::Table(table)) => Ok(table.preprocessing().map(|_| ())?),
+            Some(Options::File(file)) => {
+                let accepted = "a table, or the name of a JSON file in the manifest's folder, is expected";
+                require(is_file(file), "preprocessing", file, accepted)
+            }
+            None => Ok(()),
+        }
     }
+}
+
+/// Whether it names a file in the folder, and none outside.
+fn is_file(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.')
 }
 
 fn is_name(name: &str) -> bool {
@@ -98,6 +110,11 @@ mod tests {
         assert!(refused("crop = 224", "crops = 224").contains("crops"));
         assert!(refused("crop = 224", "crop = 300").contains("preprocessing.crop"));
         assert!(refused("resize = 256", "resize = 0").contains("preprocessing.resize"));
+        assert!(refused("crop = 224", "crop = { height = 1, width = 257 }").contains("preprocessing.crop"));
+        let file = GOOD.split("[preprocessing]").next().unwrap();
+        assert_eq!(Manifest::parse(file).unwrap().preprocessing, None);
+        let elsewhere = Manifest::parse(&format!("{file}preprocessing = \"../config.json\"")).unwrap_err().to_string();
+        assert!(elsewhere.contains("preprocessing") && elsewhere.contains("../config.json"), "{elsewhere}");
         assert!(refused("\"model.onnx\"", "\"../model.onnx\"").contains("model"));
         assert!(refused("\"efficientnet-lite0\"", "\"Efficient/Net\"").contains("name"));
         let cut = |part: &str| refused("[preprocessing]", &format!("[detach]\n{part}\n[preprocessing]"));

@@ -4,14 +4,17 @@
 //! - [`onnx`]: the schema of ONNX files.
 //! - [`detach`]: finds the classifier in a graph and takes it off.
 //! - [`manifest`]: the small file beside a model that says how to use it.
+//! - [`options`]: its `[preprocessing]` table; [`configs`]: the files of other projects that say the same.
 //! - [`space`]: the id of an embedding space.
 //! - [`catalogue`]: the backbones that are built in, and those of a directory.
 //! - [`session`]: ONNX Runtime, and a network loaded into it; [`apart`]: whether it keeps the images of a batch apart.
 
 mod apart;
 pub mod catalogue;
+pub mod configs;
 pub mod detach;
 pub mod manifest;
+pub mod options;
 pub mod session;
 pub mod space;
 

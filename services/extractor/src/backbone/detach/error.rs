@@ -63,6 +63,12 @@ pub enum DetachError {
         /// Height and width that the preprocessing makes.
         given: [u32; 2],
     },
+    /// The input's numbers are in another order than the preprocessing says.
+    #[error("the input `{input}` takes [batch, 3, height, width]; leave `layout` out of the manifest, or say nchw")]
+    Layout {
+        /// The input.
+        input: String,
+    },
     /// The graph does something else than to classify images.
     #[error("no classification network: {0}; if it holds features all the same, {OVERRIDE}")]
     NotClassification(String),

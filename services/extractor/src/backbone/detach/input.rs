@@ -7,16 +7,10 @@ use super::{
     shapes::tensor_type,
     tensors::declared_shape,
 };
-use crate::backbone::onnx::{ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension};
-
-/// The order of an image's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `[batch, 3, height, width]`: planes.
-    Nchw,
-    /// `[batch, height, width, 3]`: pixels.
-    Nhwc,
-}
+use crate::{
+    backbone::onnx::{ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension},
+    preprocessing::Layout,
+};
 
 /// What the graph takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +34,14 @@ impl Input {
         }
         let graph = [self.height.unwrap_or(height), self.width.unwrap_or(width)];
         Err(DetachError::Size { input: self.name.clone(), graph, given: [height, width] })
+    }
+
+    /// Check that the graph takes numbers in this order. The usual order says nothing: files often leave it out.
+    pub fn accept_layout(&self, layout: Layout) -> Result<(), DetachError> {
+        if layout == Layout::Nhwc && self.layout == Layout::Nchw {
+            return Err(DetachError::Layout { input: self.name.clone() });
+        }
+        Ok(())
     }
 
     /// The shape of one image of `height` × `width` pixels.

@@ -35,7 +35,9 @@ use prost::Message;
 pub use batch::{Batch, BatchSize};
 pub use cut::{Cut, MAX_FEATURES, Token};
 pub use error::DetachError;
-pub use input::{Input, Layout};
+pub use input::Input;
+
+pub use crate::preprocessing::Layout;
 pub use precision::Precision;
 
 use self::{
