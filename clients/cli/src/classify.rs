@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use futures::StreamExt;
+use futures::TryStreamExt;
 use graft_client::{
     Graft,
-    proto::{
-        ClassifyInput, ClassifyItem, ClassifyOptions, ClassifyStreamRequest, Image, Prediction, Split, classify_input,
-        classify_stream_request, classify_stream_response, image::Source,
-    },
+    classify::{Classified, classify_many},
+    proto::{ClassifyInput, ClassifyItem, ClassifyOptions, Image, Prediction, Split, classify_input, image::Source},
 };
 use serde_json::{Value, json};
 
@@ -84,38 +82,23 @@ fn file(path: &std::path::Path) -> Line {
 }
 
 async fn classify(graft: &Graft, head: String, top_k: u32, lines: &mut [Line]) -> Result<()> {
-    let items: Vec<(String, Image)> = lines
+    let items: Vec<ClassifyItem> = lines
         .iter_mut()
         .enumerate()
-        .filter_map(|(index, line)| line.image.take().map(|image| (index.to_string(), image)))
+        .filter_map(|(index, line)| {
+            let input = ClassifyInput { input: Some(classify_input::Input::Image(line.image.take()?)) };
+            Some(ClassifyItem { id: index.to_string(), input: Some(input) })
+        })
         .collect();
-    let total = items.len() as u64;
-    let options = classify_stream_request::Message::Options(ClassifyOptions { head, top_k });
-    let items = items.into_iter().map(|(id, image)| {
-        let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(image)) });
-        classify_stream_request::Message::Item(ClassifyItem { id, input })
-    });
-    let messages =
-        std::iter::once(options).chain(items).map(|message| ClassifyStreamRequest { message: Some(message) });
-    let answers = graft.trainer.classifier().classify_stream(futures::stream::iter(messages)).await;
-    let mut answers = answers.map_err(|status| graft.trainer.error(status))?.into_inner();
-    let mut progress = Progress::new(Some(total));
-    let mut done = 0;
-    while let Some(answer) = answers.next().await {
-        let answer = answer.map_err(|status| graft.trainer.error(status))?;
-        let line = answer.id.parse().ok().and_then(|index: usize| lines.get_mut(index)).context("an unknown answer")?;
-        line.result = match answer.result {
-            Some(classify_stream_response::Result::Classification(found)) => Ok(found.predictions),
-            Some(classify_stream_response::Result::Error(error)) => Err(error.message),
-            None => Err("the service gave no answer".into()),
-        };
-        done += 1;
-        progress.at(done, "classifying");
+    let mut progress = Progress::new(Some(items.len() as u64), "classifying");
+    let options = ClassifyOptions { head, top_k };
+    let mut replies = classify_many(&graft.trainer, options, futures::stream::iter(items)).await?;
+    while let Some(Classified { id, result }) = replies.try_next().await? {
+        let line = id.parse().ok().and_then(|index: usize| lines.get_mut(index)).context("an unknown answer")?;
+        line.result = result.map(|found| found.predictions).map_err(|error| error.message);
+        progress.advance();
     }
     progress.clear();
-    if done < total {
-        return Err(graft.trainer.incomplete().into());
-    }
     Ok(())
 }
 

@@ -2,46 +2,56 @@
 
 use std::{
     io::{IsTerminal, stderr},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Work shorter than this shows no bar.
 const SOON: Duration = Duration::from_secs(1);
+/// How often a bar is drawn anew while nothing happens, so that it is seen to live.
+const TICK: Duration = Duration::from_millis(200);
+/// Parts of a whole that a bar can tell apart.
+const PARTS: u64 = 1000;
 
-/// A bar that appears when its work has taken a second.
+/// A bar that appears when its work has taken a second, whether or not a piece of it is done by then.
 pub struct Progress {
     bar: ProgressBar,
-    begun: Instant,
-    shown: bool,
+    /// Shows the bar after a second; ends with the work.
+    shows: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Progress {
     /// A bar for `total` pieces of work; without a total, a count.
-    pub fn new(total: Option<u64>) -> Progress {
-        let bar = match total {
-            Some(total) => ProgressBar::new(total),
-            None => ProgressBar::no_length(),
-        };
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-        let template = match total {
-            Some(_) => "{msg} {bar:30} {pos}/{len} {per_sec} {eta} left",
-            None => "{msg} {pos} {per_sec}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+    pub fn new(total: Option<u64>, message: &'static str) -> Progress {
+        match total {
+            Some(total) => start(
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
+                "{msg} {bar:30} {pos}/{len} {per_sec} {eta} left",
+                message,
+            ),
+            None => start(
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
+                "{msg} {pos} {per_sec} {elapsed}",
+                message,
+            ),
         }
-        Progress { bar, begun: Instant::now(), shown: false }
     }
 
-    /// So many pieces are done.
-    pub fn at(&mut self, done: u64, message: &str) {
-        if !self.shown && self.begun.elapsed() > SOON && stderr().is_terminal() {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-            self.shown = true;
-        }
-        self.bar.set_position(done);
+    /// A bar for work whose done part is known as a number from 0 to 1.
+    pub fn of_whole(message: &'static str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(PARTS), ProgressDrawTarget::hidden());
+        start(bar, "{msg} {bar:30} {percent}% {elapsed}", message)
+    }
+
+    /// One more piece is done.
+    pub fn advance(&mut self) {
+        self.bar.inc(1);
+    }
+
+    /// This part of the whole is done, 0 to 1, and this is what is being done now.
+    pub fn at(&mut self, part: f64, message: &str) {
+        self.bar.set_position((part.clamp(0.0, 1.0) * PARTS as f64) as u64);
         if self.bar.message() != message {
             self.bar.set_message(message.to_owned());
         }
@@ -49,6 +59,30 @@ impl Progress {
 
     /// Remove the bar.
     pub fn clear(&self) {
+        if let Some(shows) = &self.shows {
+            shows.abort();
+        }
         self.bar.finish_and_clear();
     }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn start(bar: ProgressBar, template: &str, message: &'static str) -> Progress {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(message);
+    let shows = stderr().is_terminal().then(|| tokio::spawn(show_soon(bar.clone())));
+    Progress { bar, shows }
+}
+
+async fn show_soon(bar: ProgressBar) {
+    tokio::time::sleep(SOON).await;
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    bar.enable_steady_tick(TICK);
 }

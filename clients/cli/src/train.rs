@@ -12,9 +12,6 @@ use graft_client::{
 
 use crate::{Done, heads, output::Output, progress::Progress};
 
-/// Parts of the whole that a progress bar shows.
-const PARTS: u64 = 1000;
-
 /// Fit a classifier on a dataset.
 #[derive(Args)]
 pub struct Train {
@@ -60,7 +57,7 @@ impl Train {
 }
 
 async fn follow(graft: &Graft, run: TrainingRun) -> Result<TrainingRun> {
-    let mut progress = Progress::new(Some(PARTS));
+    let mut progress = Progress::of_whole("waiting");
     let request = WatchTrainingRunRequest { id: run.id.clone() };
     let states = graft.trainer.training().watch_training_run(request).await;
     let mut states = states.map_err(|status| graft.trainer.error(status))?.into_inner();
@@ -68,7 +65,7 @@ async fn follow(graft: &Graft, run: TrainingRun) -> Result<TrainingRun> {
     while let Some(state) = states.message().await.map_err(|status| graft.trainer.error(status))? {
         last = state.training_run.unwrap_or(last);
         let now = last.progress.unwrap_or_default();
-        progress.at((now.fraction * PARTS as f64) as u64, &describe(&now));
+        progress.at(now.fraction, &describe(&now));
     }
     progress.clear();
     Ok(last)

@@ -113,9 +113,7 @@ impl Service {
     pub async fn ready(&self) -> Result<bool, Error> {
         let mut health = HealthClient::new(self.channel.clone());
         match tokio::time::timeout(ANSWER, health.check(HealthCheckRequest::default())).await {
-            Ok(answer) => {
-                Ok(answer.map_err(|status| self.error(status))?.get_ref().status() == ServingStatus::Serving)
-            }
+            Ok(answer) => Ok(answer.map_err(|status| self.error(status))?.get_ref().status() == ServingStatus::Serving),
             Err(_) => Err(self.unreachable("it does not answer")),
         }
     }

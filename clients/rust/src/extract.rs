@@ -98,7 +98,9 @@ impl Embeddings {
             DType::F16 => 2,
         };
         let row = self.dimension * width;
-        if self.dimension == 0 || batch.dimension as usize != self.dimension || batch.data.len() != batch.ids.len() * row
+        if self.dimension == 0
+            || batch.dimension as usize != self.dimension
+            || batch.data.len() != batch.ids.len() * row
         {
             let (ids, bytes) = (batch.ids.len(), batch.data.len());
             let reason = format!("{bytes} bytes for {ids} embeddings of {} numbers", self.dimension);

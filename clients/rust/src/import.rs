@@ -2,8 +2,8 @@
 
 use futures::Stream;
 use graft_proto::v1::{
-    Example, ExampleOutcome, Examples, ImportExamplesRequest, ImportExamplesResponse, ImportOptions, ItemError, Outcome,
-    import_examples_request::Message,
+    Example, ExampleOutcome, Examples, ImportExamplesRequest, ImportExamplesResponse, ImportOptions, ItemError,
+    Outcome, import_examples_request::Message,
 };
 
 use crate::{

@@ -50,10 +50,8 @@ pub fn replies<R: Read>(
 ) -> Replies<R::Reply> {
     let receiving =
         Receiving { service: service.clone(), inbound, sending, reader, replies: VecDeque::new(), answered: 0 };
-    stream::try_unfold(receiving, async |mut receiving| {
-        Ok(receiving.next().await?.map(|reply| (reply, receiving)))
-    })
-    .boxed()
+    stream::try_unfold(receiving, async |mut receiving| Ok(receiving.next().await?.map(|reply| (reply, receiving))))
+        .boxed()
 }
 
 impl<R: Read> Receiving<R> {

@@ -1,15 +1,10 @@
 //! `graft import`: labelled images from files into a dataset.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{iter::Peekable, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use futures::TryStreamExt;
 use graft_client::{
     Graft, import,
     proto::{CreateDatasetRequest, Example, ExampleOutcome, GetDatasetRequest, Outcome, Split},
@@ -85,25 +80,43 @@ impl Import {
             Some(SplitName::Test) => Split::Test,
         };
         let source = Source::open(&self.path, split)?;
+        let total = source.total();
+        let mut source = source.peekable();
+        if source.peek().is_none() {
+            bail!("{} holds no examples; nothing was imported", self.path.display());
+        }
         self.ensure_dataset(graft).await?;
-        let tally = send(graft, &self.dataset, source).await?;
+        let tally = send(graft, &self.dataset, source, total).await?;
         let done = if tally.rejected.is_empty() { Done::All } else { Done::Some };
         output.show(|| tally.text(&self.dataset), || tally.json(&self.dataset))?;
         Ok(done)
     }
 
+    /// Make the dataset if it is not there; one that is there keeps its backbone.
     async fn ensure_dataset(&self, graft: &Graft) -> Result<()> {
-        let mut datasets = graft.trainer.datasets();
-        let asked = datasets.get_dataset(GetDatasetRequest { name: self.dataset.clone() }).await;
-        match asked.map_err(|status| graft.trainer.error(status)) {
-            Ok(_) => Ok(()),
+        let trainer = &graft.trainer;
+        let name = &self.dataset;
+        let asked = trainer.read(|| {
+            let mut datasets = trainer.datasets();
+            async move { datasets.get_dataset(GetDatasetRequest { name: name.clone() }).await }
+        });
+        let there = match asked.await {
+            Ok(answer) => answer.dataset.unwrap_or_default().backbone,
             Err(error) if error.is_not_found() => {
-                let request = CreateDatasetRequest { name: self.dataset.clone(), backbone: self.backbone.clone() };
-                datasets.create_dataset(request).await.map_err(|status| graft.trainer.error(status))?;
-                Ok(())
+                let request = CreateDatasetRequest { name: name.clone(), backbone: self.backbone.clone() };
+                trainer.datasets().create_dataset(request).await.map_err(|status| trainer.error(status))?;
+                return Ok(());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        if !self.backbone.is_empty() && self.backbone != there {
+            bail!(
+                "--backbone: the dataset `{name}` holds embeddings of `{there}`, not of `{}`; leave the flag out, or import \
+                 into another dataset",
+                self.backbone
+            );
         }
+        Ok(())
     }
 }
 
@@ -142,17 +155,14 @@ impl Iterator for Source {
     }
 }
 
-async fn send(graft: &Graft, dataset: &str, source: Source) -> Result<Tally> {
-    let mut progress = Progress::new(source.total());
+async fn send(graft: &Graft, dataset: &str, source: Peekable<Source>, total: Option<u64>) -> Result<Tally> {
+    let mut progress = Progress::new(total, "importing");
     let (examples, receiver) = mpsc::channel(AHEAD);
-    let read = Arc::new(AtomicU64::new(0));
-    let counter = read.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let mut rejected = Vec::new();
         for piece in source {
             match piece {
                 Ok(example) => {
-                    counter.fetch_add(1, Ordering::Relaxed);
                     // The call is over: it says why.
                     if examples.blocking_send(example).is_err() {
                         break;
@@ -164,26 +174,21 @@ async fn send(graft: &Graft, dataset: &str, source: Source) -> Result<Tally> {
         rejected
     });
     let mut tally = Tally::default();
-    let mut told = 0;
-    let outcome = import::import(&graft.trainer, dataset, ReceiverStream::new(receiver), |outcome| {
-        told += 1;
-        tally.add(outcome);
-        progress.at(told, "importing");
-    })
-    .await;
+    let done = async {
+        let mut outcomes = import(&graft.trainer, dataset, ReceiverStream::new(receiver)).await?;
+        while let Some(outcome) = outcomes.try_next().await? {
+            tally.add(outcome);
+            progress.advance();
+        }
+        Ok::<_, graft_client::Error>(())
+    };
+    let done = done.await;
     progress.clear();
-    if outcome.is_err() && tally.stored > 0 {
-        eprintln!(
-            "{} examples were stored before the import broke off; import again to go on from there",
-            tally.stored
-        );
+    if done.is_err() && tally.stored > 0 {
+        eprintln!("{} examples were stored before the import broke off; import again to go on", tally.stored);
     }
-    outcome?;
-    let unreadable = reading.await.context("reading the input broke down")?;
-    if told < read.load(Ordering::Relaxed) {
-        return Err(graft.trainer.incomplete().into());
-    }
-    tally.rejected.extend(unreadable);
+    done?;
+    tally.rejected.extend(reading.await.context("reading the input broke down")?);
     Ok(tally)
 }
 
