@@ -1,6 +1,7 @@
 //! `graft up`: both services on this machine, until Ctrl-C.
 
 use std::{
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -28,6 +29,10 @@ pub struct Up {
     /// Where datasets, embeddings and heads are kept.
     #[arg(long, default_value = "graft-data", value_name = "DIR")]
     data_dir: PathBuf,
+    /// More backbones for the extractor: a directory, which is made if it is not there, or a prefix of an object store. By
+    /// default, `backbones` in the data directory.
+    #[arg(long, env = "GRAFT_BACKBONES", value_name = "DIR|URI")]
+    backbones: Option<String>,
     /// The trainer's address.
     #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
     trainer_listen: SocketAddr,
@@ -68,7 +73,12 @@ impl Up {
 
     fn extractor(&self) -> Result<Started> {
         let addresses = [self.extractor_listen, self.extractor_metrics_listen];
-        start("graft-extractor", addresses, &self.log_level, &[])
+        let backbones = self.backbones.clone();
+        let backbones = backbones.unwrap_or_else(|| self.data_dir.join("backbones").to_string_lossy().into_owned());
+        if !backbones.contains("://") {
+            fs::create_dir_all(&backbones).with_context(|| format!("--backbones: {backbones}"))?;
+        }
+        start("graft-extractor", addresses, &self.log_level, &["--backbones", &backbones])
     }
 
     fn trainer(&self) -> Result<Started> {

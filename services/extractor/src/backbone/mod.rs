@@ -5,12 +5,16 @@
 //! - [`detach`]: finds the classifier in a graph and takes it off.
 //! - [`manifest`]: the small file beside a model that says how to use it.
 //! - [`space`]: the id of an embedding space.
-//! - [`catalogue`]: the backbones that are built in, and those of a directory.
+//! - [`catalogue`]: the backbones that there are at one moment; [`listed`]: one of them, read again when it is needed.
+//! - [`built_in`]: the one that is compiled in. [`repository`]: those of a directory or an object store.
 //! - [`session`]: ONNX Runtime, and a network loaded into it.
 
+pub mod built_in;
 pub mod catalogue;
 pub mod detach;
+pub mod listed;
 pub mod manifest;
+pub mod repository;
 pub mod session;
 pub mod space;
 
