@@ -11,6 +11,7 @@ use graft_proto::v1::{
     Backbone, ExtractOptions, ExtractRequest, GetBackboneRequest, ListBackbonesRequest, extract_response,
 };
 use graft_tests::{
+    bucket::Bucket,
     calls::{extract_messages, refused},
     fashion,
     services::{Service, root},
@@ -199,6 +200,58 @@ async fn what_is_broken_is_told_and_takes_nothing_down() -> Result<()> {
     fs::write(repository.path().join("good/backbone.toml"), "name =")?;
     until(&service, "broken later", |all| named(all, "good").is_some_and(|good| !good.error.is_empty())).await?;
     ensure!(embed(&service, "good").await? == good);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_prefix_of_a_bucket_is_watched_like_a_directory() -> Result<()> {
+    let bucket = Bucket::serve().await?;
+    let (files, location) = (bucket.files().join("backbones"), format!("{}/backbones", bucket.uri()));
+    put(&files, "stored", &manifest("stored", "bicubic")?, &model()?)?;
+    let flags = ["--backbones", &location, "--backbone-poll-seconds", "1", "--default-backbone", "stored"];
+    let service = Service::extractor_in(bucket.environment(), &flags).await?;
+    let first = describe(&service, "").await?;
+    ensure!(first.name == "stored" && first.default, "{first:?}");
+    ensure!(embed(&service, "").await? == first.space, "the model comes from the bucket");
+    put(&files, "stored", &manifest("stored", "nearest")?, &model()?)?;
+    until(&service, "replaced", |all| named(all, "stored").is_some_and(|stored| stored.space != first.space)).await?;
+    ensure!(embed(&service, "").await? != first.space);
+
+    // A store that is away takes nothing down.
+    fs::rename(&files, bucket.files().join("elsewhere"))?;
+    fs::remove_dir_all(bucket.files())?;
+    let begun = Instant::now();
+    while service.metric("graft_extractor_backbone_scans_total", "failed").await? == 0.0 {
+        ensure!(begun.elapsed() < WITHIN, "{}", service.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ensure!(embed(&service, "stored").await?.starts_with("stored@"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn loading_and_unloading_again_and_again_takes_no_more_memory() -> Result<()> {
+    let repository = TempDir::new()?;
+    let names = ["one", "two", "three"];
+    for name in names {
+        put(repository.path(), name, &manifest(name, "bicubic")?, &model()?)?;
+    }
+    let service = watching(&repository, &["--threads", "1", "--backbone-memory-mib", "80"]).await?;
+    let resident = || -> Result<usize> {
+        let pages = fs::read_to_string(format!("/proc/{}/statm", service.pid()))?;
+        Ok(pages.split(' ').nth(1).context("resident pages")?.parse()?)
+    };
+    let mut early = 0;
+    for round in 0..8 {
+        for name in names {
+            embed(&service, name).await?;
+        }
+        early = if round < 3 { early.max(resident()?) } else { early };
+    }
+    let late = resident()?;
+    println!("{early} pages early, {late} after {} loads", 8 * names.len());
+    ensure!(late as f64 <= 1.25 * early as f64, "{late} pages are resident, {early} were");
+    ensure!(service.metric("graft_extractor_backbone_unloads_total", "memory").await? >= 20.0);
     Ok(())
 }
 

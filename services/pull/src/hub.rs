@@ -1,6 +1,7 @@
 //! From the Hugging Face hub into its own cache, through `hf-hub`: an interrupted download goes on, a finished one is there.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 
 use hf_hub::{
     Cache, Repo, RepoType,
-    api::sync::{ApiBuilder, ApiError, ApiRepo},
+    api::sync::{ApiBuilder, ApiError, ApiRepo, Metadata},
 };
 use tokio::task::spawn_blocking;
 
@@ -88,12 +89,28 @@ impl Hub {
         if found.size() as u64 > limit {
             return Err(PullError::TooLarge { uri, bytes: found.size() as u64, limit });
         }
-        let path = repository.download_with_progress(&file, meter).map_err(|error| explain(&uri, error))?;
+        let path = match self.cached(wanted, &file, &found) {
+            Some(path) => path,
+            None => {
+                let path = repository.download_with_progress(&file, meter).map_err(|error| explain(&uri, error))?;
+                whole(&path, found.size() as u64, &uri)?;
+                path
+            }
+        };
         let beside = companions(&names, &file, beside)
             .map(|(name, file)| repository.get(&file).map(|path| (name, path)).map_err(|error| explain(&uri, error)))
             .collect::<Result<_, _>>()?;
         let sha256 = Some(found.etag().to_owned()).filter(|tag| is_sha256(tag));
         Ok(FromHub { path, file, commit: found.commit_hash().to_owned(), sha256, beside })
+    }
+
+    /// The file in the hub's cache, if it was downloaded before, by us or by another program.
+    fn cached(&self, wanted: &HubFile, file: &str, found: &Metadata) -> Option<PathBuf> {
+        let commit = found.commit_hash();
+        let folder = Repo::model(wanted.repository.clone()).folder_name();
+        let path = self.home.join("hub").join(folder).join("snapshots").join(commit).join(file);
+        let known = commit.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (known && fs::metadata(&path).is_ok_and(|there| there.len() == found.size() as u64)).then_some(path)
     }
 
     fn repository(&self, wanted: &HubFile) -> Result<ApiRepo, PullError> {
@@ -110,6 +127,18 @@ impl Hub {
         }
         builder.build().map_err(|error| explain("hf://", error))
     }
+}
+
+/// A server that ignores the range of a request sends all of it again; hf-hub does not notice. Such a file is of no use.
+fn whole(path: &Path, bytes: u64, uri: &str) -> Result<(), PullError> {
+    let found = fs::metadata(path).map_err(PullError::file(path))?.len();
+    if found == bytes {
+        return Ok(());
+    }
+    // The path is a link into the cache, which goes, too.
+    fs::canonicalize(path).and_then(fs::remove_file).map_err(PullError::file(path))?;
+    fs::remove_file(path).map_err(PullError::file(path))?;
+    Err(PullError::Failed { uri: uri.to_owned(), reason: format!("{found} bytes came, {bytes} were announced") })
 }
 
 /// The repository's only model file, or the one where it usually is.

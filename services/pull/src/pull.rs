@@ -46,10 +46,21 @@ pub struct Pulled {
     pub origin: String,
     /// The checksum that the source itself gives.
     promised: Option<String>,
-    /// Whether `path` is a download of ours, to be removed once it is in its place.
-    ours: bool,
+    /// Whose the file at `path` is.
+    owner: Owner,
     /// The files beside it that there were, of [`COMPANIONS`]: name and content.
     pub beside: Vec<(String, Vec<u8>)>,
+}
+
+/// Whose a file is, and so when it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// The user's: never.
+    User,
+    /// The hub's cache: if it is wrong, so that the next try does not find it there.
+    HubCache,
+    /// A download of ours: as soon as it is in its place, or wrong.
+    Download,
 }
 
 impl Puller {
@@ -93,7 +104,7 @@ impl Puller {
         let beside = COMPANIONS.iter().map(|name| (*name, folder.join(name))).filter(|(_, path)| path.is_file());
         let beside = beside.map(|(name, path)| small(name, &path)).collect::<Result<_, _>>()?;
         let origin = path.canonicalize().map_err(PullError::file(path))?.display().to_string();
-        Ok(Pulled { path: path.to_owned(), origin, promised: None, ours: false, beside })
+        Ok(Pulled { path: path.to_owned(), origin, promised: None, owner: Owner::User, beside })
     }
 
     async fn object(&self, url: &Url, progress: Progress<'_>) -> Result<Pulled, PullError> {
@@ -111,14 +122,14 @@ impl Puller {
                 beside.push((name.to_owned(), bytes.to_vec()));
             }
         }
-        Ok(Pulled { path, origin: url.to_string(), promised: None, ours: true, beside })
+        Ok(Pulled { path, origin: url.to_string(), promised: None, owner: Owner::Download, beside })
     }
 
     async fn hub(&self, wanted: &HubFile, progress: Progress<'_>) -> Result<Pulled, PullError> {
         let found = self.hub.fetch(wanted, &COMPANIONS, self.limit, progress).await?;
         let origin = format!("hf://{}/{}@{}", wanted.repository, found.file, found.commit);
         let beside = found.beside.iter().map(|(name, path)| small(name, path)).collect::<Result<_, _>>()?;
-        Ok(Pulled { path: found.path, origin, promised: found.sha256, ours: false, beside })
+        Ok(Pulled { path: found.path, origin, promised: found.sha256, owner: Owner::HubCache, beside })
     }
 }
 
@@ -140,10 +151,17 @@ impl Pulled {
             // What is wrong with it is worth more to the caller than that it could not be removed.
             let _ = fs::remove_file(target);
         }
-        if self.ours {
-            // Whole, or wrong: in both cases there is nothing to go on with.
-            let _ = fs::remove_file(&self.path);
-            let _ = fs::remove_file(self.path.with_extension("of"));
+        match self.owner {
+            Owner::Download => {
+                // Whole, or wrong: in both cases there is nothing to go on with.
+                let _ = fs::remove_file(&self.path);
+                let _ = fs::remove_file(self.path.with_extension("of"));
+            }
+            Owner::HubCache if checked.is_err() => {
+                let _ = self.path.canonicalize().and_then(fs::remove_file);
+                let _ = fs::remove_file(&self.path);
+            }
+            Owner::HubCache | Owner::User => {}
         }
         checked.map(|()| copied)
     }

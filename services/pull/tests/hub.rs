@@ -33,6 +33,9 @@ async fn a_repository_gives_its_model_with_commit_checksum_and_configuration() {
     let target = folder.path().join("model.onnx");
     let copied = pulled.install(&target, None).unwrap();
     assert_eq!((copied.sha256, fs::read(&target).unwrap()), (web.sha256(), model()));
+    let before = web.sent();
+    pull(&puller, "hf://timm/net").await.unwrap();
+    assert!(web.sent() - before < 1000, "what is in the hub's cache is not sent again");
 }
 
 #[tokio::test]
@@ -50,12 +53,31 @@ async fn a_download_from_the_hub_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn a_server_that_sends_all_instead_of_the_rest_spoils_nothing() {
+    let (folder, web) = (TempDir::new().unwrap(), Web::serve(model()).await);
+    web.break_off_after(1_000_000);
+    let puller = puller(folder.path(), &web.url(""));
+    pull(&puller, "hf://timm/net").await.unwrap_err();
+    web.never_break_off();
+    web.ignore_ranges();
+    let doubled = pull(&puller, "hf://timm/net").await.unwrap_err().to_string();
+    assert!(doubled.contains("were announced"), "{doubled}");
+    let again = pull(&puller, "hf://timm/net").await.unwrap();
+    let copied = again.install(&folder.path().join("model.onnx"), None).unwrap();
+    assert_eq!(copied.bytes, model().len() as u64);
+}
+
+#[tokio::test]
 async fn content_that_is_not_what_the_hub_promises_is_refused() {
     let (folder, web) = (TempDir::new().unwrap(), Web::serve(model()).await);
     web.set_tag(&format!("\"{}\"", "ab".repeat(32)));
-    let pulled = pull(&puller(folder.path(), &web.url("")), "hf://timm/net").await.unwrap();
+    let puller = puller(folder.path(), &web.url(""));
+    let pulled = pull(&puller, "hf://timm/net").await.unwrap();
     let refused = pulled.install(&folder.path().join("model.onnx"), None).unwrap_err();
     assert!(matches!(refused, PullError::Checksum { .. }), "{refused}");
+    let before = web.sent();
+    pull(&puller, "hf://timm/net").await.unwrap();
+    assert!(web.sent() - before >= model().len() as u64, "it is not kept, but sent again");
 }
 
 #[tokio::test]

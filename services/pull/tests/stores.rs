@@ -61,6 +61,18 @@ async fn a_file_that_changed_meanwhile_is_begun_anew() {
 }
 
 #[tokio::test]
+async fn a_server_without_ranges_sends_all_of_it_again() {
+    let (folder, web) = (TempDir::new().unwrap(), Web::serve(model()).await);
+    let (puller, target) = (puller(&folder, &[]), folder.path().join("model.onnx"));
+    web.ignore_ranges();
+    web.break_off_after(50_000);
+    pull(&puller, &web.url("/model.onnx"), &target).await.unwrap_err();
+    web.never_break_off();
+    pull(&puller, &web.url("/model.onnx"), &target).await.unwrap();
+    assert_eq!(fs::read(&target).unwrap(), model());
+}
+
+#[tokio::test]
 async fn what_a_web_server_does_not_give_is_named() {
     let (folder, web) = (TempDir::new().unwrap(), Web::serve(model()).await);
     let target = folder.path().join("model.onnx");

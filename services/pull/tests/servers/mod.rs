@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -49,6 +49,8 @@ pub struct Web {
     /// Each answer's connection breaks after so many bytes of its body.
     most: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
+    /// Whether the rest of a file is asked for in vain.
+    no_ranges: Arc<AtomicBool>,
 }
 
 impl Web {
@@ -60,6 +62,7 @@ impl Web {
             tag: Arc::new(Mutex::new("\"plain\"".into())),
             most: Arc::new(AtomicU64::new(NEVER)),
             sent: Arc::default(),
+            no_ranges: Arc::default(),
         };
         let routes = Router::new().fallback(answer).with_state(web.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -82,6 +85,11 @@ impl Web {
         self.break_off_after(NEVER);
     }
 
+    /// Answer requests for the end of a file with all of it, as some servers do.
+    pub fn ignore_ranges(&self) {
+        self.no_ranges.store(true, Ordering::SeqCst);
+    }
+
     /// Bytes of the model that were sent so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
@@ -95,6 +103,7 @@ impl Web {
     fn file(&self, request: &Request) -> Response {
         let tag = self.tag.lock().expect("no panic").clone();
         let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
+        let range = range.filter(|range| !range.ends_with('-') || !self.no_ranges.load(Ordering::SeqCst));
         let (start, end) = range.and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
         let length = self.model.len() as u64;
         let start: u64 = start.parse().expect("a number");
