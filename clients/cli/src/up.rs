@@ -50,6 +50,10 @@ pub struct Up {
     log_level: String,
 }
 
+/// glibc gives the memory of an unloaded backbone back to the system if allocations of this size, in bytes, are mapped on
+/// their own. Left to itself it raises the size to 32 MiB, and keeps the memory.
+const MAP_FROM: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
+
 /// A service that was started.
 struct Started {
     name: &'static str,
@@ -78,14 +82,14 @@ impl Up {
         if !backbones.contains("://") {
             fs::create_dir_all(&backbones).with_context(|| format!("--backbones: {backbones}"))?;
         }
-        start("graft-extractor", addresses, &self.log_level, &["--backbones", &backbones])
+        start("graft-extractor", addresses, &self.log_level, &["--backbones", &backbones], &[MAP_FROM])
     }
 
     fn trainer(&self) -> Result<Started> {
         let addresses = [self.trainer_listen, self.trainer_metrics_listen];
         let extractor = format!("http://{}", self.extractor_listen);
         let data = self.data_dir.to_string_lossy();
-        start("graft-trainer", addresses, &self.log_level, &["--extractor", &extractor, "--data-dir", &data])
+        start("graft-trainer", addresses, &self.log_level, &["--extractor", &extractor, "--data-dir", &data], &[])
     }
 
     /// Wait until both are ready, say so, and wait for the end of either: it should not come.
@@ -111,11 +115,18 @@ fn ended(name: &str, status: std::io::Result<ExitStatus>) -> Result<()> {
     bail!("{name} ended ({}); its message is above", status?)
 }
 
-fn start(name: &'static str, [listen, metrics]: [SocketAddr; 2], log_level: &str, more: &[&str]) -> Result<Started> {
+fn start(
+    name: &'static str,
+    [listen, metrics]: [SocketAddr; 2],
+    log_level: &str,
+    more: &[&str],
+    defaults: &[(&str, &str)],
+) -> Result<Started> {
     let program = beside_me(name);
     let child = Command::new(&program)
         .args(["--listen", &listen.to_string(), "--metrics-listen", &metrics.to_string(), "--log-level", log_level])
         .args(more)
+        .envs(defaults.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()))
         .stdin(Stdio::null())
         // Ctrl-C reaches the whole foreground group; the services are to be stopped by us, in order.
         .process_group(0)
