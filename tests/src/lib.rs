@@ -7,10 +7,12 @@
 //! - [`services`]: start, watch, kill and restart the binaries.
 //! - [`calls`]: the few calls that most tests make.
 //! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot.
+//! - [`bucket`]: a bucket of an S3 server in this process.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
 
 pub mod bench;
+pub mod bucket;
 pub mod calls;
 pub mod fashion;
 pub mod pictures;

@@ -29,6 +29,7 @@ const MESSAGE_BYTES: usize = 64 << 20;
 pub struct Service {
     name: &'static str,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     port: u16,
     metrics_port: u16,
     child: Child,
@@ -69,7 +70,13 @@ pub fn command(name: &str) -> Command {
 impl Service {
     /// Start an extractor with extra flags, and wait until it is ready.
     pub async fn extractor(flags: &[&str]) -> Result<Service> {
-        Service::start("graft-extractor", free_port(), flags.iter().map(|f| (*f).to_owned()).collect()).await
+        Service::extractor_in(Vec::new(), flags).await
+    }
+
+    /// Start an extractor with extra flags and variables, and wait until it is ready.
+    pub async fn extractor_in(environment: Vec<(String, String)>, flags: &[&str]) -> Result<Service> {
+        let flags = flags.iter().map(|f| (*f).to_owned()).collect();
+        Service::start("graft-extractor", free_port(), flags, environment).await
     }
 
     /// Start a trainer on `data`, with `extractor`'s address, and wait until it is ready.
@@ -77,14 +84,19 @@ impl Service {
         let mut all = vec!["--extractor".to_owned(), extractor.to_owned()];
         all.extend(["--data-dir".to_owned(), data.display().to_string()]);
         all.extend(flags.iter().map(|f| (*f).to_owned()));
-        Service::start("graft-trainer", free_port(), all).await
+        Service::start("graft-trainer", free_port(), all, Vec::new()).await
     }
 
-    async fn start(name: &'static str, port: u16, flags: Vec<String>) -> Result<Service> {
+    async fn start(
+        name: &'static str,
+        port: u16,
+        flags: Vec<String>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Service> {
         let folder = TempDir::new()?;
         let metrics_port = free_port();
-        let child = spawn(name, port, metrics_port, &flags, folder.path())?;
-        let mut service = Service { name, flags, port, metrics_port, child, folder };
+        let child = spawn(name, [port, metrics_port], &flags, &environment, folder.path())?;
+        let mut service = Service { name, flags, environment, port, metrics_port, child, folder };
         service.wait_ready().await?;
         Ok(service)
     }
@@ -99,7 +111,8 @@ impl Service {
     /// Start it again on the same port with the same flags, and wait until it is ready.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill();
-        self.child = spawn(self.name, self.port, self.metrics_port, &self.flags, self.folder.path())?;
+        let ports = [self.port, self.metrics_port];
+        self.child = spawn(self.name, ports, &self.flags, &self.environment, self.folder.path())?;
         self.wait_ready().await
     }
 
@@ -206,11 +219,18 @@ impl Drop for Service {
     }
 }
 
-fn spawn(name: &str, port: u16, metrics_port: u16, flags: &[String], folder: &Path) -> Result<Child> {
+fn spawn(
+    name: &str,
+    [port, metrics_port]: [u16; 2],
+    flags: &[String],
+    environment: &[(String, String)],
+    folder: &Path,
+) -> Result<Child> {
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     command(name)
         .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", &format!("127.0.0.1:{metrics_port}")])
         .args(flags)
+        .envs(environment.iter().map(|(key, value)| (key, value)))
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()

@@ -3,7 +3,7 @@
 //! It knows files, terminals and processes; all else is asked of the services.
 //!
 //! # Layout
-//! - `up`: both services on this machine. `import`: labelled images from files. `train`, `classify`, `heads`, `datasets`:
+//! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `datasets`:
 //!   the calls of the same names.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal.
 
@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use graft_client::Graft;
 use output::Output;
 
+mod backbone;
 mod classify;
 mod datasets;
 mod heads;
@@ -27,7 +28,8 @@ mod up;
 
 /// Train and serve many image classifiers on one frozen backbone.
 ///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a service cannot be reached; 4 done, but some inputs were rejected.
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a service, or a place to pull from, cannot be
+/// reached; 4 done, but some inputs were rejected.
 #[derive(Parser)]
 #[command(name = "graft", version)]
 struct Cli {
@@ -48,6 +50,8 @@ struct Cli {
 enum Command {
     /// Start both services on this machine, until Ctrl-C.
     Up(up::Up),
+    /// Pull, list, show or remove backbones: the networks that classifiers are fitted on.
+    Backbone(backbone::Backbone),
     /// Add labelled images to a dataset: a folder with a sub-folder a class, or rows of pixels as CSV.
     Import(import::Import),
     /// Fit a classifier on a dataset and show how good it is.
@@ -76,23 +80,25 @@ async fn main() -> ExitCode {
         Ok(Done::Some) => ExitCode::from(4),
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.downcast_ref::<graft_client::Error>() {
-                Some(cause) if cause.is_unreachable() => {
-                    eprintln!(
-                        "hint: `graft up` starts both services on this machine; --trainer and --extractor name others"
-                    );
-                    ExitCode::from(3)
-                }
-                _ => ExitCode::from(1),
-            }
+            ExitCode::from(failed(&error))
         }
     }
+}
+
+/// The exit code for an error, after a hint where there is one.
+fn failed(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<graft_client::Error>().is_some_and(|cause| cause.is_unreachable()) {
+        eprintln!("hint: `graft up` starts both services on this machine; --trainer and --extractor name others");
+        return 3;
+    }
+    if error.downcast_ref::<graft_pull::PullError>().is_some_and(|cause| cause.is_unreachable()) { 3 } else { 1 }
 }
 
 async fn run(cli: Cli) -> Result<Done> {
     let graft = Graft::new(&cli.trainer, &cli.extractor)?;
     match cli.command {
         Command::Up(up) => up.run().await,
+        Command::Backbone(backbone) => backbone.run(&graft, cli.output).await,
         Command::Import(import) => import.run(&graft, cli.output).await,
         Command::Train(train) => train.run(&graft, cli.output).await,
         Command::Classify(classify) => classify.run(&graft, cli.output).await,

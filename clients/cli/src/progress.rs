@@ -44,6 +44,18 @@ impl Progress {
         start(bar, "{msg} {bar:30} {percent}% {elapsed}", message)
     }
 
+    /// A bar for a download; how long it is shows when it has begun.
+    pub fn of_bytes(message: &'static str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        start(bar, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left", message)
+    }
+
+    /// So many bytes of so many are there.
+    pub fn bytes(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// One more piece is done.
     pub fn advance(&mut self) {
         self.bar.inc(1);

@@ -1,6 +1,7 @@
 //! `graft up`: both services on this machine, until Ctrl-C.
 
 use std::{
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -29,6 +30,10 @@ pub struct Up {
     /// Where datasets, embeddings and heads are kept.
     #[arg(long, default_value = "graft-data", value_name = "DIR")]
     data_dir: PathBuf,
+    /// More backbones for the extractor: a directory, which is made if it is not there, or a prefix of an object store. By
+    /// default, `backbones` in the data directory.
+    #[arg(long, env = "GRAFT_BACKBONES", value_name = "DIR|URI")]
+    backbones: Option<String>,
     /// The trainer's address.
     #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
     trainer_listen: SocketAddr,
@@ -45,6 +50,10 @@ pub struct Up {
     #[arg(long, default_value = "warn")]
     log_level: String,
 }
+
+/// glibc gives the memory of an unloaded backbone back to the system if allocations of this size, in bytes, are mapped on
+/// their own. Left to itself it raises the size to 32 MiB, and keeps the memory.
+const MAP_FROM: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
 
 /// A service that was started.
 struct Started {
@@ -69,14 +78,19 @@ impl Up {
 
     fn extractor(&self) -> Result<Started> {
         let addresses = [self.extractor_listen, self.extractor_metrics_listen];
-        start("graft-extractor", addresses, &self.log_level, &[])
+        let backbones = self.backbones.clone();
+        let backbones = backbones.unwrap_or_else(|| self.data_dir.join("backbones").to_string_lossy().into_owned());
+        if !backbones.contains("://") {
+            fs::create_dir_all(&backbones).with_context(|| format!("--backbones: {backbones}"))?;
+        }
+        start("graft-extractor", addresses, &self.log_level, &["--backbones", &backbones], &[MAP_FROM])
     }
 
     fn trainer(&self) -> Result<Started> {
         let addresses = [self.trainer_listen, self.trainer_metrics_listen];
         let extractor = format!("http://{}", self.extractor_listen);
         let data = self.data_dir.to_string_lossy();
-        start("graft-trainer", addresses, &self.log_level, &["--extractor", &extractor, "--data-dir", &data])
+        start("graft-trainer", addresses, &self.log_level, &["--extractor", &extractor, "--data-dir", &data], &[])
     }
 
     /// Wait until both are ready, say so, and wait for the end of either: it should not come.
@@ -102,11 +116,18 @@ fn ended(name: &str, status: std::io::Result<ExitStatus>) -> Result<()> {
     bail!("{name} ended ({}); its message is above", status?)
 }
 
-fn start(name: &'static str, [listen, metrics]: [SocketAddr; 2], log_level: &str, more: &[&str]) -> Result<Started> {
+fn start(
+    name: &'static str,
+    [listen, metrics]: [SocketAddr; 2],
+    log_level: &str,
+    more: &[&str],
+    defaults: &[(&str, &str)],
+) -> Result<Started> {
     let program = beside_me(name);
     let child = Command::new(&program)
         .args(["--listen", &listen.to_string(), "--metrics-listen", &metrics.to_string(), "--log-level", log_level])
         .args(more)
+        .envs(defaults.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()))
         .stdin(Stdio::null())
         // Ctrl-C reaches the whole foreground group; the services are to be stopped by us, in order.
         .process_group(0)

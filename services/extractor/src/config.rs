@@ -4,8 +4,14 @@ use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism};
 
 use clap::{Parser, value_parser};
 use graft_chassis::config::CommonArgs;
+use graft_pull::MAX_MODEL_BYTES;
 
-use crate::{backbone::session::Provider, decode::Limits, engine::Layout};
+use crate::{
+    backbone::{repository::folder::Terms, session::Provider},
+    decode::Limits,
+    engine::Layout,
+    engines::memory,
+};
 
 /// Run frozen ImageNet backbones and stream the embeddings of images over gRPC.
 #[derive(Parser, Clone, Debug)]
@@ -24,9 +30,20 @@ pub struct Config {
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
 
-    /// A directory of more backbones, a folder each, with a manifest and a model file.
-    #[arg(long, value_name = "DIR")]
-    pub backbones: Option<PathBuf>,
+    /// More backbones: a directory, or a prefix of an object store (s3://, gs://, az://, https:// with WebDAV), with a folder
+    /// each that holds a manifest and a model file. Changes are noticed. Stores take their credentials from AWS_…,
+    /// GOOGLE_… and AZURE_… variables.
+    #[arg(long, value_name = "DIR|URI")]
+    pub backbones: Option<String>,
+
+    /// Seconds between two looks at the backbones.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
+    pub backbone_poll_seconds: u16,
+
+    /// Mebibytes that loaded backbones may take, weights and batches; 0 for half of this machine's memory. Those that were
+    /// not used for the longest time are unloaded for others.
+    #[arg(long, default_value_t = 0, value_name = "MIB")]
+    pub backbone_memory_mib: u32,
 
     /// The backbone of requests that name none. It is loaded before the extractor is ready, others on first use.
     #[arg(long, default_value = "efficientnet-lite0", value_name = "NAME")]
@@ -70,6 +87,25 @@ pub struct Config {
 }
 
 impl Config {
+    /// What loaded backbones may take, in bytes.
+    pub fn backbone_memory(&self) -> u64 {
+        match self.backbone_memory_mib {
+            0 => memory::machine() / 2,
+            mebibytes => u64::from(mebibytes) << 20,
+        }
+    }
+
+    /// What a repository's folders are read with. A model that is larger than all memory for backbones need not be read.
+    pub fn terms(&self) -> Terms {
+        let memory = self.backbone_memory();
+        let (max_model_bytes, limit_from) = if memory < MAX_MODEL_BYTES {
+            (memory, " (--backbone-memory-mib)")
+        } else {
+            (MAX_MODEL_BYTES, " by protobuf")
+        };
+        Terms { provider: self.provider, max_model_bytes, limit_from }
+    }
+
     /// How each engine is laid out.
     pub fn layout(&self) -> Layout {
         let cores = available_parallelism().map_or(1, usize::from);

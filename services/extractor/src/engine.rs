@@ -27,6 +27,7 @@ use crate::{
     },
     batch::{Batch, Refused},
     decode::Limits,
+    engines::budget::Reservation,
     preprocess::Preprocessor,
     queue::{Priority, Queue},
 };
@@ -46,6 +47,23 @@ pub struct Layout {
     pub provider: Provider,
 }
 
+impl Layout {
+    /// Sessions of the bulk lanes: one each on a CPU, one for all on a GPU.
+    fn bulk_sessions(&self) -> usize {
+        if self.provider == Provider::Cpu { self.threads } else { 1 }
+    }
+
+    /// Sessions of one engine, each with the weights to itself.
+    pub fn sessions(&self) -> usize {
+        self.bulk_sessions() + 1
+    }
+
+    /// Lanes of one engine, each with a batch to itself.
+    pub fn lanes(&self) -> usize {
+        self.threads + 1
+    }
+}
+
 /// A backbone with its queues and lanes. Dropping it ends the lanes once their queues are empty.
 #[derive(Debug)]
 pub struct Engine {
@@ -53,6 +71,8 @@ pub struct Engine {
     pub description: Backbone,
     bulk: Arc<Queue>,
     interactive: Arc<Queue>,
+    /// Its share of the memory for backbones.
+    _memory: Reservation,
 }
 
 /// One lane's view of its engine.
@@ -71,20 +91,25 @@ struct Lane {
 }
 
 impl Engine {
-    /// Open the sessions, run each once (the first run is the slow one) and start the lanes.
-    pub fn start(runtime: &Runtime, entry: &Entry, layout: &Layout) -> Result<Engine, SessionError> {
+    /// Open the sessions, run each once (the first run is the slow one) and start the lanes. `memory` is held as long as
+    /// the engine is there.
+    pub fn start(
+        runtime: &Runtime,
+        entry: &Entry,
+        layout: &Layout,
+        memory: Reservation,
+    ) -> Result<Engine, SessionError> {
         let begun = Instant::now();
         let name = &entry.description.name;
         let bulk = Arc::new(Queue::new(name, Priority::Bulk, layout.queue_bytes));
         let interactive = Arc::new(Queue::new(name, Priority::Interactive, layout.queue_bytes));
-        let bulk_sessions = if layout.provider == Provider::Cpu { layout.threads } else { 1 };
         let bulk_threads = if layout.provider == Provider::Cpu { 1 } else { layout.threads };
 
         let mut lanes = Vec::new();
         let open = |threads| {
             Session::open(runtime, &entry.network(), threads, layout.provider).map(|s| Arc::new(Mutex::new(s)))
         };
-        let sessions = (0..bulk_sessions).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
+        let sessions = (0..layout.bulk_sessions()).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
         let description = tried(entry, sessions.first());
         for index in 0..layout.threads {
             let session = sessions[index % sessions.len()].clone();
@@ -107,7 +132,12 @@ impl Engine {
             seconds = begun.elapsed().as_secs_f64(),
             "backbone ready"
         );
-        Ok(Engine { description, bulk, interactive })
+        Ok(Engine { description, bulk, interactive, _memory: memory })
+    }
+
+    /// Whether no image waits or is worked on.
+    pub fn is_idle(&self) -> bool {
+        self.bulk.is_idle() && self.interactive.is_idle()
     }
 
     /// Where work of this class waits.

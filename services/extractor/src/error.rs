@@ -3,7 +3,11 @@
 use graft_chassis::status;
 use tonic::Status;
 
-use crate::{decode::DecodeError, input::TensorError};
+use crate::{
+    backbone::{catalogue::Absent, listed::LoadError},
+    decode::DecodeError,
+    input::TensorError,
+};
 
 /// The status of an image that could not be decoded.
 pub fn decode_status(error: &DecodeError) -> Status {
@@ -15,7 +19,22 @@ pub fn tensor_status(error: &TensorError) -> Status {
     status::invalid("tensor", error.to_string())
 }
 
-/// The status of a request for a backbone that is not there.
-pub fn unknown_backbone(name: &str, known: &[&str]) -> Status {
-    status::not_found("backbone", name, &format!("this extractor serves: {}", known.join(", ")))
+/// The status of a request for a backbone that cannot be had.
+pub fn absent_backbone(absent: Absent) -> Status {
+    match absent {
+        Absent::Unknown { name, known } => {
+            status::not_found("backbone", &name, &format!("this extractor serves: {known}"))
+        }
+        other @ (Absent::Broken { .. } | Absent::Version { .. }) => status::precondition("backbone", other.to_string()),
+    }
+}
+
+/// The status of a request for a backbone whose model cannot be read.
+pub fn load_status(error: LoadError) -> Status {
+    match error {
+        // The next scan knows more.
+        LoadError::Unreadable { .. } | LoadError::Changed(_) => status::unavailable(format!("backbone: {error}")),
+        LoadError::Undetachable(_) => status::precondition("backbone", error.to_string()),
+        LoadError::Lost(_) => status::internal(error.to_string()),
+    }
 }

@@ -14,7 +14,7 @@
 //! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
 //! - [`engine`]: the lanes of one backbone; [`engines`]: those of all of them.
-//! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue.
+//! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue, repository.
 //! - [`answers`]: the way back to the stream that asked.
 //!
 //! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is).

@@ -10,7 +10,12 @@ use graft_chassis::{
     telemetry,
 };
 use graft_extractor::{
-    backbone::{catalogue::Catalogue, session::Runtime},
+    backbone::{
+        built_in,
+        catalogue::Catalogue,
+        repository::{listing::Repository, scan::Scanner, watch::Watch},
+        session::Runtime,
+    },
     config::Config,
     engines::Engines,
     inference::Inference,
@@ -21,6 +26,7 @@ use graft_proto::{
     inference::grpc_inference_service_server::GrpcInferenceServiceServer,
     v1::extractor_service_server::ExtractorServiceServer,
 };
+use graft_pull::place;
 use tonic::{server::NamedService, service::Routes};
 
 #[tokio::main]
@@ -29,28 +35,47 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    let engines = match build(&config) {
-        Ok(engines) => engines,
+    let (engines, watch) = match build(&config).await {
+        Ok(built) => built,
         Err(error) => return fail(&error, EXIT_BAD_CONFIG),
     };
-    match run(config, engines).await {
+    match run(config, engines, watch).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
 /// Everything that only the configuration decides.
-fn build(config: &Config) -> Result<Engines> {
+async fn build(config: &Config) -> Result<(Engines, Option<Watch>)> {
     telemetry::log(config.common.log_format, &config.common.log_level).context("log-level")?;
     let library = onnxruntime::locate(config.onnxruntime.as_deref())?;
     let runtime = Runtime::load(&library)?;
     runtime.require(config.provider).context("provider")?;
     tracing::info!(library = %library.display(), version = runtime.version(), "ONNX Runtime loaded");
-    let catalogue = Catalogue::load(config.backbones.as_deref(), &config.default_backbone, config.provider)?;
-    Ok(Engines::new(catalogue, runtime, config.layout()))
+    let watch = repository(config).await.context("backbones")?;
+    let catalogue = match &watch {
+        Some(watch) => watch.catalogue(),
+        None => Catalogue::new(built_in::found(config.provider)?, &config.default_backbone),
+    };
+    catalogue.get("").context("default-backbone")?;
+    Ok((Engines::new(catalogue, runtime, config.layout(), config.backbone_memory()), watch))
 }
 
-async fn run(config: Config, engines: Engines) -> Result<()> {
+/// The repository of backbones, scanned once.
+async fn repository(config: &Config) -> Result<Option<Watch>> {
+    let Some(location) = &config.backbones else { return Ok(None) };
+    let place = place::open_folder(location, &place::environment())?;
+    let mut scanner = Scanner::new(Repository::new(place), config.terms());
+    scanner.scan().await?;
+    Ok(Some(Watch {
+        scanner,
+        built_in: built_in::found(config.provider)?,
+        default: config.default_backbone.clone(),
+        every: Duration::from_secs(u64::from(config.backbone_poll_seconds)),
+    }))
+}
+
+async fn run(config: Config, engines: Engines, watch: Option<Watch>) -> Result<()> {
     let stop = serve::stop_signal()?;
     let metrics = telemetry::record()?;
     let ready = Ready::default();
@@ -59,6 +84,9 @@ async fn run(config: Config, engines: Engines) -> Result<()> {
 
     let engines = Arc::new(engines);
     engines.start_default().await.map_err(|status| anyhow::anyhow!(status.message().to_owned()))?;
+    if let Some(watch) = watch {
+        tokio::spawn(watch.run(engines.clone()));
+    }
     let calls = config.max_streams as usize;
     let extractor = Extractor::new(engines.clone(), calls, usize::from(config.stream_window));
     let inference = Inference::new(engines, calls, ready.clone());

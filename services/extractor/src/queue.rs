@@ -100,6 +100,11 @@ impl Queue {
         self.bytes.clone().acquire_many_owned(permits as u32).await.ok()
     }
 
+    /// Whether no image waits or is worked on: each has a permit until it is answered.
+    pub fn is_idle(&self) -> bool {
+        self.bytes.available_permits() == self.capacity
+    }
+
     /// Put a job at the end.
     pub fn push(&self, job: Job) {
         let mut waiting = self.waiting.lock();
@@ -204,7 +209,9 @@ mod tests {
     #[tokio::test]
     async fn room_is_bounded_and_comes_back() {
         let queue = Queue::new("net", Priority::Bulk, 4 * PERMIT_BYTES);
+        assert!(queue.is_idle());
         let whole = queue.room(100 * PERMIT_BYTES).await.unwrap();
+        assert!(!queue.is_idle());
         assert!(tokio::time::timeout(Duration::from_millis(20), queue.room(1)).await.is_err());
         drop(whole);
         assert!(queue.room(1).await.is_some());

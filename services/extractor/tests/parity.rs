@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 use graft_extractor::{
     backbone::{
-        catalogue::Catalogue,
+        built_in,
         session::{Provider, Runtime, Session},
     },
     decode::{Limits, RawPixels, Source, decode},
@@ -53,8 +53,7 @@ fn tensor(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
 fn pixels_and_embeddings_are_those_of_the_reference() {
     let bytes = fs::read(reference("parity.safetensors")).expect("the reference");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
-    let catalogue = Catalogue::load(None, BACKBONE, Provider::Cpu).expect("the built-in backbones");
-    let entry = catalogue.get("").expect("the default backbone");
+    let entry = built_in::entry(BACKBONE, Provider::Cpu).expect("the built-in backbone");
     let runtime = Runtime::load(&library()).expect("ONNX Runtime; run scripts/setup.sh first");
     let mut session = Session::open(&runtime, &entry.network(), 2, Provider::Cpu).expect("a session");
     let mut preprocessor = Preprocessor::new(&entry.preprocessing);

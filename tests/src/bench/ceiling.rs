@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use graft_extractor::{
     backbone::{
-        catalogue::Catalogue,
+        built_in,
         session::{Provider, Runtime},
     },
     decode::Source,
@@ -38,10 +38,9 @@ impl Ceiling {
     /// Open a session a core for the default backbone.
     pub fn new() -> Result<Ceiling> {
         let runtime = Runtime::load(&onnxruntime())?;
-        let catalogue = Catalogue::load(None, "efficientnet-lite0", Provider::Cpu)?;
-        let backbone = catalogue.get("").context("a default backbone")?;
+        let backbone = built_in::entry("efficientnet-lite0", Provider::Cpu)?;
         let cores = thread::available_parallelism()?.get();
-        let open = |_| Bare::open(&runtime, backbone, 1, BATCH).map(Mutex::new);
+        let open = |_| Bare::open(&runtime, &backbone, 1, BATCH).map(Mutex::new);
         Ok(Ceiling { threads: (0..cores).map(open).collect::<Result<_>>()?, _runtime: runtime })
     }
 

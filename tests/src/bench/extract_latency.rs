@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use graft_extractor::backbone::{
-    catalogue::Catalogue,
+    built_in,
     session::{Provider, Runtime},
 };
 use graft_proto::v1::{ExtractOptions, Priority};
@@ -24,10 +24,9 @@ const JPEGS: usize = 300;
 /// Measure it.
 pub async fn run() -> Result<Vec<Figure>> {
     let runtime = Runtime::load(&onnxruntime())?;
-    let catalogue = Catalogue::load(None, "efficientnet-lite0", Provider::Cpu)?;
-    let backbone = catalogue.get("").context("a default backbone")?;
+    let backbone = built_in::entry("efficientnet-lite0", Provider::Cpu)?;
     let threads = std::thread::available_parallelism()?.get();
-    let mut bare = Bare::open(&runtime, backbone, threads, 1)?;
+    let mut bare = Bare::open(&runtime, &backbone, threads, 1)?;
     let extractor = Service::extractor(&[]).await?;
     let options = ExtractOptions { priority: Priority::Interactive as i32, ..Default::default() };
     let mut stream = Stream::open(&extractor, options).await?;

@@ -8,19 +8,18 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use graft_extractor::{
-    backbone::{catalogue::Catalogue, session::Provider},
+    backbone::{built_in, session::Provider},
     decode::{Limits, Source, decode},
     preprocess::Preprocessor,
 };
 
-use super::{Figure, Target};
-use crate::services::root;
+use super::{Figure, Target, images::command};
 
 /// JPEGs in one turn, and turns.
 const IMAGES: usize = 48;
@@ -34,8 +33,7 @@ pub async fn run() -> Result<Vec<Figure>> {
     let mut pillow = Pillow::start(folder.path())?;
     let files = jpegs(folder.path())?;
     ensure!(files.len() == IMAGES, "{} JPEGs instead of {IMAGES}", files.len());
-    let catalogue = Catalogue::load(None, "efficientnet-lite0", Provider::Cpu)?;
-    let backbone = catalogue.get("").context("a default backbone")?;
+    let backbone = built_in::entry("efficientnet-lite0", Provider::Cpu)?;
     let mut preprocessor = Preprocessor::new(&backbone.preprocessing);
     let mut slot = vec![0.0; preprocessor.output_len()];
     // The first turn of each warms up and does not count.
@@ -80,10 +78,7 @@ struct Pillow {
 impl Pillow {
     /// Start it, and wait until it has put the JPEGs into `folder`.
     fn start(folder: &Path) -> Result<Pillow> {
-        let python = root().join(".venv/bin/python");
-        ensure!(python.exists(), "there is no {}; `make venv` makes it", python.display());
-        let mut process = Command::new(python)
-            .arg(root().join("tests/src/bench/preprocess.py"))
+        let mut process = command("preprocess.py")?
             .arg(folder)
             .arg(IMAGES.to_string())
             .stdin(Stdio::piped())

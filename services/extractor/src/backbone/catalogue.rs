@@ -1,38 +1,29 @@
-//! The backbones that can be asked for: those that are built in, and those of a directory.
+//! The backbones that can be asked for at one moment: those that are built in, and those of a repository.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use graft_proto::v1::{Backbone, Detachment};
 
 use super::{
-    configs::{self, ConfigError},
     detach::{BatchSize, Cut, DetachError, Detached, Input, detach},
-    manifest::{Manifest, ManifestError},
+    listed::Listed,
+    manifest::Manifest,
     session::{Network, Provider},
     space::SpaceId,
 };
 use crate::preprocessing::Preprocessing;
 
-/// The largest model file, in bytes: protobuf's own limit.
-const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
-
-const BUILT_IN_MODEL: &[u8] = include_bytes!("../../backbones/efficientnet-lite0/model.onnx");
-const BUILT_IN_MANIFESTS: [&str; 2] = [
-    include_str!("../../backbones/efficientnet-lite0/efficientnet-lite0.toml"),
-    include_str!("../../backbones/efficientnet-lite0/efficientnet-lite0-imagenet.toml"),
-];
-
-/// A backbone, ready to be opened.
+/// A backbone that was read and cut, ready to be opened.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// What it is, for its callers.
     pub description: Backbone,
-    /// The ONNX file without its classifier, shared by all entries of one file.
+    /// The ONNX file without its classifier.
     pub model: Bytes,
     /// Where the model was read from.
     pub file: String,
@@ -57,182 +48,198 @@ impl Entry {
     }
 }
 
-/// Every backbone, by name.
+/// What was found at one place: a manifest's backbone, why there is none, or both if an earlier version still serves.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The manifest, or the folder that should have one.
+    pub place: String,
+    /// The backbone's name; the folder's where the manifest does not tell.
+    pub name: String,
+    /// The backbone.
+    pub listed: Option<Arc<Listed>>,
+    /// What is wrong at the place now.
+    pub fault: Option<Fault>,
+}
+
+/// What is wrong with a backbone's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// For people: which file, what, and what is accepted.
+    pub message: String,
+    /// Whether the files could not be read, so that trying again without a change may help.
+    pub passing: bool,
+}
+
+/// Every backbone, by name. It never changes; a repository that does gets a new one.
 #[derive(Debug)]
 pub struct Catalogue {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, Found>,
+    /// What cannot be used at all.
+    broken: Vec<(String, String)>,
     default: String,
 }
 
-/// Why there is no catalogue.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogueError {
-    /// A file or folder cannot be read.
-    #[error("backbones: cannot read {path}: {source}")]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A model file is too large.
-    #[error("backbones: {path} has {bytes} bytes; at most {MAX_MODEL_BYTES} are accepted")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// A manifest cannot be used.
-    #[error("backbones: {path}: {source}")]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ManifestError,
-    },
-    /// A file that says how images are preprocessed cannot be used.
-    #[error("backbones: {path}: {source}")]
-    Config {
-        /// The file, or the folder that has none.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
-    /// A model cannot be a backbone.
-    #[error("backbones: {path}: {source}")]
-    Detach {
-        /// The model.
-        path: PathBuf,
-        /// Why.
-        source: DetachError,
-    },
-    /// Two manifests have one name.
-    #[error("backbones: {path}: there is another backbone `{name}`; names must differ")]
-    Duplicate {
-        /// The second manifest.
-        path: PathBuf,
-        /// The name.
-        name: String,
-    },
-    /// The default backbone is not there.
-    #[error("default-backbone: there is no backbone `{name}`; there are: {known}")]
-    NoDefault {
+/// Why a backbone cannot be had.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Absent {
+    /// There is none of that name.
+    #[error("there is no backbone `{name}`; there are: {known}")]
+    Unknown {
         /// The name asked for.
         name: String,
         /// All names.
         known: String,
     },
+    /// There is a folder of that name, and something is wrong with it.
+    #[error("the backbone `{name}` cannot be used: {error}")]
+    Broken {
+        /// The name asked for.
+        name: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// There is one of that name, but another version of it.
+    #[error("`{wanted}` was asked for, but this extractor has `{space}`")]
+    Version {
+        /// The space asked for.
+        wanted: String,
+        /// The space that there is.
+        space: String,
+    },
+}
+
+/// A model cannot be a backbone.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}")]
+pub struct Undetachable {
+    /// The model.
+    pub path: PathBuf,
+    /// Why.
+    pub source: DetachError,
 }
 
 impl Catalogue {
-    /// The built-in backbones and those of `folder`, one sub-folder a model, each with one or more manifests.
-    pub fn load(folder: Option<&Path>, default: &str, provider: Provider) -> Result<Catalogue, CatalogueError> {
-        let mut catalogue = Catalogue { entries: BTreeMap::new(), default: default.to_owned() };
-        catalogue.add_built_in(provider)?;
-        if let Some(folder) = folder {
-            for sub_folder in list(folder)?.into_iter().filter(|path| path.is_dir()) {
-                catalogue.add_folder(&sub_folder, provider)?;
+    /// What was found, where `default` is what requests that name no backbone get. Of two places with one name the
+    /// first has it.
+    pub fn new(found: impl IntoIterator<Item = Found>, default: &str) -> Catalogue {
+        let mut catalogue = Catalogue { entries: BTreeMap::new(), broken: Vec::new(), default: default.to_owned() };
+        for found in found {
+            match (&found.listed, &found.fault) {
+                (Some(_), _) => catalogue.enter(found),
+                (None, Some(fault)) => catalogue.broken.push((found.name, fault.message.clone())),
+                (None, None) => {}
             }
         }
-        match catalogue.entries.get_mut(default) {
-            Some(entry) => entry.description.default = true,
+        catalogue
+    }
+
+    fn enter(&mut self, found: Found) {
+        match self.entries.get(&found.name) {
+            Some(first) => {
+                let message = format!(
+                    "{}: the name `{}` is taken by {}; names must differ",
+                    found.place, found.name, first.place
+                );
+                self.broken.push((found.name, message));
+            }
+            None => drop(self.entries.insert(found.name.clone(), found)),
+        }
+    }
+
+    /// The backbone `wanted`: a name, a name with the hash of its space (`NAME@HASH`), or the default one if empty.
+    pub fn get(&self, wanted: &str) -> Result<&Arc<Listed>, Absent> {
+        let wanted = if wanted.is_empty() { self.default.as_str() } else { wanted };
+        let name = wanted.split_once('@').map_or(wanted, |(name, _)| name);
+        let Some(listed) = self.entries.get(name).and_then(|found| found.listed.as_ref()) else {
+            return Err(self.absent(name));
+        };
+        let space = &listed.description.space;
+        if wanted != name && wanted != space {
+            return Err(Absent::Version { wanted: wanted.to_owned(), space: space.clone() });
+        }
+        Ok(listed)
+    }
+
+    fn absent(&self, name: &str) -> Absent {
+        let name = name.to_owned();
+        match self.broken.iter().find(|(broken, _)| *broken == name) {
+            Some((_, error)) => Absent::Broken { name, error: error.clone() },
             None => {
-                let known = catalogue.entries.keys().cloned().collect::<Vec<_>>().join(", ");
-                return Err(CatalogueError::NoDefault { name: default.to_owned(), known });
+                let known = self.entries.keys().cloned().collect::<Vec<_>>().join(", ");
+                Absent::Unknown { name, known }
             }
         }
-        Ok(catalogue)
     }
 
-    /// The backbone `name`; the default one if that is empty.
-    pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(if name.is_empty() { self.default.as_str() } else { name })
+    /// The description of a backbone of this catalogue, for its callers.
+    pub fn describe(&self, listed: &Listed) -> Backbone {
+        let mut description = listed.description.clone();
+        description.default = description.name == self.default;
+        let fault = self.entries.get(&description.name).and_then(|found| found.fault.as_ref());
+        description.error = fault.map(|fault| fault.message.clone()).unwrap_or_default();
+        description
     }
 
-    /// Every backbone, sorted by name.
-    pub fn list(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+    /// Everything that was found, sorted by name, with what cannot be used and why.
+    pub fn descriptions(&self) -> Vec<Backbone> {
+        let usable = self.entries.values().filter_map(|found| found.listed.as_ref());
+        let mut all: Vec<Backbone> = usable.map(|listed| self.describe(listed)).collect();
+        all.extend(self.broken.iter().map(|(name, error)| Backbone {
+            name: name.clone(),
+            error: error.clone(),
+            ..Backbone::default()
+        }));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
-    fn add_built_in(&mut self, provider: Provider) -> Result<(), CatalogueError> {
-        let path = Path::new("built-in efficientnet-lite0");
-        let model = Model::new(Bytes::from_static(BUILT_IN_MODEL), path, &Cut::default())?;
-        for text in BUILT_IN_MANIFESTS {
-            self.add(path, text, provider, |_| Ok(model.clone()))?;
-        }
-        Ok(())
+    /// Whether a backbone of this catalogue has this space.
+    pub fn has_space(&self, space: &str) -> bool {
+        self.get(space).is_ok()
     }
 
-    fn add_folder(&mut self, folder: &Path, provider: Provider) -> Result<(), CatalogueError> {
-        // One file may have several manifests, and is read and cut once in each place.
-        let mut models: HashMap<(PathBuf, Cut), Model> = HashMap::new();
-        for path in list(folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")) {
-            let text = fs::read_to_string(&path)
-                .map_err(|source| CatalogueError::Unreadable { path: path.clone(), source })?;
-            self.add(&path, &text, provider, |manifest| {
-                let path = folder.join(&manifest.model);
-                let key = (path, manifest.detach.clone());
-                if let Some(model) = models.get(&key) {
-                    return Ok(model.clone());
-                }
-                let model = Model::new(read_model(&key.0)?, &key.0, &key.1)?;
-                models.insert(key, model.clone());
-                Ok(model)
-            })?;
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        path: &Path,
-        manifest: &str,
-        provider: Provider,
-        model: impl FnOnce(&Manifest) -> Result<Model, CatalogueError>,
-    ) -> Result<(), CatalogueError> {
-        let manifest =
-            Manifest::parse(manifest).map_err(|source| CatalogueError::Manifest { path: path.to_owned(), source })?;
-        if self.entries.contains_key(&manifest.name) {
-            return Err(CatalogueError::Duplicate { path: path.to_owned(), name: manifest.name });
-        }
-        let preprocessing = configs::preprocessing(path, manifest.preprocessing.as_ref())
-            .map_err(|(path, source)| CatalogueError::Config { path, source })?;
-        let entry = model(&manifest)?.entry(manifest, preprocessing, provider)?;
-        self.entries.insert(entry.description.name.clone(), entry);
-        Ok(())
+    /// How many places have something wrong.
+    pub fn faults(&self) -> usize {
+        self.broken.len() + self.entries.values().filter(|found| found.fault.is_some()).count()
     }
 }
 
 /// A model file that was read and cut.
 #[derive(Clone, Debug)]
-struct Model {
+pub struct Model {
     path: PathBuf,
     detached: Detached,
 }
 
 impl Model {
-    fn new(bytes: Bytes, path: &Path, cut: &Cut) -> Result<Model, CatalogueError> {
+    /// Cut the ONNX file `bytes`, which came from `path`. Weights that it keeps in other files are read from `folder`.
+    pub fn new(bytes: Bytes, path: &Path, cut: &Cut, folder: Option<&Path>) -> Result<Model, Undetachable> {
         let path = path.to_owned();
-        match detach(bytes, cut, path.parent()) {
+        match detach(bytes, cut, folder) {
             Ok(detached) => Ok(Model { path, detached }),
-            Err(source) => Err(CatalogueError::Detach { path, source }),
+            Err(source) => Err(Undetachable { path, source }),
         }
     }
 
-    fn entry(
+    /// BLAKE3 of the file, and of those with its weights.
+    pub fn hash(&self) -> &blake3::Hash {
+        &self.detached.hash
+    }
+
+    /// The backbone that it is with this manifest, which asks for `preprocessing`.
+    pub fn entry(
         self,
         manifest: Manifest,
         mut preprocessing: Preprocessing,
         provider: Provider,
-    ) -> Result<Entry, CatalogueError> {
+    ) -> Result<Entry, Undetachable> {
         let Model { path, detached } = self;
         let Manifest { name, provenance, .. } = manifest;
         let file = path.display().to_string();
         let input = &detached.input;
         let fits = input.accept(preprocessing.height(), preprocessing.width());
         fits.and_then(|()| input.accept_layout(preprocessing.layout))
-            .map_err(|source| CatalogueError::Detach { path, source })?;
+            .map_err(|source| Undetachable { path, source })?;
         // The graph says how its numbers are ordered; files of Hugging Face and timm do not.
         preprocessing.layout = detached.input.layout;
         let precision = detached.precision.name();
@@ -255,81 +262,56 @@ impl Model {
             model_hash: detached.hash.to_hex().to_string(),
             default: false,
             provenance,
+            error: String::new(),
         };
         let Detached { model, input, batch, .. } = detached;
         Ok(Entry { description, model, file, input, batch: batch.size, preprocessing })
     }
 }
 
-fn list(folder: &Path) -> Result<Vec<PathBuf>, CatalogueError> {
-    let unreadable = |source| CatalogueError::Unreadable { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).map_err(unreadable)?;
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(unreadable)?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn read_model(path: &Path) -> Result<Bytes, CatalogueError> {
-    let unreadable = |source| CatalogueError::Unreadable { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > MAX_MODEL_BYTES {
-        return Err(CatalogueError::TooLarge { path: path.to_owned(), bytes });
-    }
-    fs::read(path).map(Bytes::from).map_err(unreadable)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::built_in;
 
-    fn folder_with(manifest: &str, model: &[u8]) -> tempfile::TempDir {
-        let folder = tempfile::TempDir::new().unwrap();
-        fs::create_dir(folder.path().join("mine")).unwrap();
-        fs::write(folder.path().join("mine/manifest.toml"), manifest).unwrap();
-        fs::write(folder.path().join("mine/model.onnx"), model).unwrap();
-        folder
+    fn found() -> Vec<Found> {
+        built_in::found(Provider::Cpu).unwrap()
     }
 
-    fn load(folder: &tempfile::TempDir) -> Result<Catalogue, CatalogueError> {
-        Catalogue::load(Some(folder.path()), "efficientnet-lite0", Provider::Cpu)
+    fn fault(message: &str) -> Option<Fault> {
+        Some(Fault { message: message.to_owned(), passing: false })
     }
 
     #[test]
-    fn a_folder_adds_to_what_is_built_in() {
-        let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
-        let catalogue = load(&folder_with(&renamed, BUILT_IN_MODEL)).unwrap();
-        let names: Vec<&str> = catalogue.list().map(|entry| entry.description.name.as_str()).collect();
-        assert_eq!(names, ["efficientnet-lite0", "efficientnet-lite0-imagenet", "mine"]);
-        let space = |name| catalogue.get(name).unwrap().description.space.split_once('@').unwrap().1.to_owned();
-        assert_eq!(space("mine"), space(""), "the same model and preprocessing mean the same numbers");
-        assert_ne!(space("mine"), space("efficientnet-lite0-imagenet"));
+    fn a_backbone_is_had_by_name_by_version_and_by_default() {
+        let catalogue = Catalogue::new(found(), "efficientnet-lite0");
+        let space = catalogue.get("").unwrap().description.space.clone();
+        assert_eq!(catalogue.get(&space).unwrap().description.name, "efficientnet-lite0");
+        let other = catalogue.get("efficientnet-lite0@0123456789abcdef").unwrap_err();
+        assert!(matches!(&other, Absent::Version { space: has, .. } if *has == space), "{other}");
+        let unknown = catalogue.get("resnet").unwrap_err().to_string();
+        assert!(unknown.contains("efficientnet-lite0, efficientnet-lite0-imagenet"), "{unknown}");
+        assert!(catalogue.describe(catalogue.get("").unwrap()).default);
     }
 
     #[test]
-    fn a_manifest_may_say_where_the_network_is_cut() {
-        let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
-        let cut = format!("{renamed}\n[detach]\nfeatures = [\"/_swish/Clip_output_0\", \"/Reshape_output_0\"]\n");
-        let catalogue = load(&folder_with(&cut, BUILT_IN_MODEL)).unwrap();
-        let entry = catalogue.get("mine").unwrap();
-        let detachment = entry.description.detachment.as_ref().unwrap();
-        assert_eq!(detachment.feature_tensor, "/_swish/Clip_output_0 + /Reshape_output_0");
-        assert!(entry.description.dimension == 32 + 1280 && detachment.classifier_node.is_empty());
-        let space = |name| catalogue.get(name).unwrap().description.space.split_once('@').unwrap().1.to_owned();
-        assert_ne!(space("mine"), space(""));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_folder_is_said_with_its_file() {
-        let same_name = load(&folder_with(BUILT_IN_MANIFESTS[0], BUILT_IN_MODEL)).unwrap_err().to_string();
-        assert!(same_name.contains("mine/manifest.toml") && same_name.contains("efficientnet-lite0"), "{same_name}");
-        let renamed = BUILT_IN_MANIFESTS[0].replacen("efficientnet-lite0", "mine", 1);
-        let no_model = load(&folder_with(&renamed, b"not a model")).unwrap_err().to_string();
-        assert!(no_model.contains("mine/model.onnx") && no_model.contains("ONNX"), "{no_model}");
-        let small =
-            load(&folder_with(&renamed.replace("crop = 224", "crop = 192"), BUILT_IN_MODEL)).unwrap_err().to_string();
-        assert!(small.contains("224 × 224") && small.contains("192 × 192"), "{small}");
-        let no_file = load(&folder_with(&renamed.replace("model.onnx", "other.onnx"), b"")).unwrap_err().to_string();
-        assert!(no_file.contains("mine/other.onnx"), "{no_file}");
+    fn what_is_wrong_at_one_place_leaves_the_others_alone() {
+        let mut all = found();
+        let mut taken = all[0].clone();
+        taken.place = "second/net.toml".into();
+        let mut stale = all[1].clone();
+        stale.fault = fault("stale/model.onnx: truncated");
+        all[1] = stale;
+        let broken = Found { place: "bad".into(), name: "bad".into(), listed: None, fault: fault("bad: no manifest") };
+        all.extend([taken, broken]);
+        let catalogue = Catalogue::new(all, "efficientnet-lite0");
+        let errors: Vec<(String, String)> =
+            catalogue.descriptions().into_iter().map(|backbone| (backbone.name, backbone.error)).collect();
+        assert_eq!(errors[0], ("bad".into(), "bad: no manifest".into()));
+        assert!(errors[2].1.contains("second/net.toml") && errors[2].1.contains("is taken"), "{errors:?}");
+        assert_eq!(errors[3], ("efficientnet-lite0-imagenet".into(), "stale/model.onnx: truncated".into()));
+        assert!(catalogue.get("efficientnet-lite0-imagenet").is_ok(), "an earlier version still serves");
+        assert!(matches!(catalogue.get("bad"), Err(Absent::Broken { .. })));
+        assert_eq!(catalogue.faults(), 3);
     }
 }

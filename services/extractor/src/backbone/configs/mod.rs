@@ -4,11 +4,6 @@
 //! - [`hugging_face`]: `preprocessor_config.json` of the `transformers` library.
 //! - [`timm`]: `config.json` of the `timm` library.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
 use super::options::Options;
 use crate::preprocessing::{BadOption, Preprocessing};
 
@@ -20,7 +15,7 @@ pub const HUGGING_FACE: &str = "preprocessor_config.json";
 /// The name of a timm file.
 pub const TIMM: &str = "config.json";
 /// The largest such file, in bytes; they have about 500.
-const MAX_BYTES: u64 = 1 << 20;
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// Why a file does not say how images are preprocessed.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +26,6 @@ pub enum ConfigError {
     /// A value that cannot be, or that this extractor cannot do.
     #[error("{0}")]
     Option(#[from] BadOption),
-    /// The file cannot be read.
-    #[error("cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
-    /// The file is too large.
-    #[error("{0} bytes; at most {MAX_BYTES} are accepted")]
-    TooLarge(u64),
     /// There is no such file.
     #[error(
         "the manifest has no [preprocessing] table, and there is no {HUGGING_FACE} or {TIMM} beside it; one of them is expected"
@@ -56,29 +45,34 @@ impl Preprocessing {
     }
 }
 
-/// What the manifest at `manifest` says in its `options`, or a file beside it: the one that they name, or the first that is
-/// there. An error comes with the path of the file to blame.
-pub fn preprocessing(manifest: &Path, options: Option<&Options>) -> Result<Preprocessing, (PathBuf, ConfigError)> {
-    let folder = manifest.parent().unwrap_or(manifest);
-    let name = match options {
-        Some(Options::Table(table)) => {
-            return table.preprocessing().map_err(|error| (manifest.to_owned(), ConfigError::Option(error)));
-        }
-        Some(Options::File(name)) => Some(name.as_str()),
-        None => [HUGGING_FACE, TIMM].into_iter().find(|name| folder.join(name).is_file()),
-    };
-    let path = folder.join(name.ok_or_else(|| (manifest.to_owned(), ConfigError::Missing))?);
-    read_file(&path).map_err(|error| (path, error))
+/// Where a manifest tells how images are preprocessed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told<'a> {
+    /// In its own table.
+    Here(Preprocessing),
+    /// In the file of this name, beside it.
+    Beside(&'a str),
 }
 
-fn read_file(path: &Path) -> Result<Preprocessing, ConfigError> {
-    let bytes = fs::metadata(path)?.len();
-    if bytes > MAX_BYTES {
-        return Err(ConfigError::TooLarge(bytes));
+/// Where a manifest with these `options` tells it, in a folder that `has` files: in its table, in the file that it names, or in
+/// the first known one that is there.
+///
+/// # Errors
+/// What is wrong with the table; [`ConfigError::Missing`].
+pub fn told<'a>(options: Option<&'a Options>, has: impl Fn(&str) -> bool) -> Result<Told<'a>, ConfigError> {
+    match options {
+        Some(Options::Table(table)) => Ok(Told::Here(table.preprocessing()?)),
+        Some(Options::File(name)) => Ok(Told::Beside(name)),
+        None => {
+            let there = [HUGGING_FACE, TIMM].into_iter().find(|name| has(name));
+            there.map(Told::Beside).ok_or(ConfigError::Missing)
+        }
     }
-    let text = fs::read_to_string(path)?;
-    // A file of timm is known by its keys, whatever it is called.
-    if timm::is_one(&text) { Preprocessing::from_timm(&text) } else { Preprocessing::from_hugging_face(&text) }
+}
+
+/// What such a file says. One of timm is known by its keys, whatever it is called.
+pub fn read(text: &str) -> Result<Preprocessing, ConfigError> {
+    if timm::is_one(text) { Preprocessing::from_timm(text) } else { Preprocessing::from_hugging_face(text) }
 }
 
 /// A [`BadOption`].

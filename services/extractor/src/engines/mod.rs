@@ -1,0 +1,202 @@
+//! The engines of all backbones: each is started when it is first asked for, and unloaded when others need its memory.
+//!
+//! The default backbone's is started before the extractor is ready. A stream keeps its engine to its end, also when the
+//! backbone was replaced or unloaded meanwhile.
+//!
+//! # Layout
+//! - [`budget`]: the memory that engines may take. [`memory`]: what this machine has.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use graft_chassis::status;
+use graft_proto::v1::Backbone;
+use metrics::counter;
+use parking_lot::{Mutex, RwLock};
+use tokio::{sync::OnceCell, task::spawn_blocking};
+use tonic::{Code, Status};
+
+use crate::{
+    backbone::{catalogue::Catalogue, listed::Listed, session::Runtime},
+    engine::{Engine, Layout},
+    error::{absent_backbone, load_status},
+};
+use budget::{Budget, Reservation};
+
+pub mod budget;
+pub mod memory;
+
+/// After a start that failed, the next is tried no sooner: each one reads the model.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Every backbone of the catalogue, and the engines that were started.
+#[derive(Debug)]
+pub struct Engines {
+    catalogue: RwLock<Arc<Catalogue>>,
+    runtime: Arc<Runtime>,
+    layout: Layout,
+    budget: Arc<Budget>,
+    /// By embedding space, so that a new version of a backbone is another engine.
+    slots: Mutex<BTreeMap<String, Slot>>,
+}
+
+/// The place of one engine.
+#[derive(Clone, Debug)]
+struct Slot {
+    engine: Arc<OnceCell<Arc<Engine>>>,
+    /// When it was last asked for.
+    used: Instant,
+    /// When it could last not be started, and why.
+    failed: Option<(Instant, Status)>,
+}
+
+impl Slot {
+    /// Whether nobody has the engine, nobody waits for it, and it has nothing to do.
+    fn is_idle(&self) -> bool {
+        // A stream has a reference of its own; one that waits for the start has one of the cell.
+        Arc::strong_count(&self.engine) == 1
+            && self.engine.get().is_some_and(|engine| Arc::strong_count(engine) == 1 && engine.is_idle())
+    }
+}
+
+impl Engines {
+    /// No engine yet; `memory` bytes for all of them.
+    pub fn new(catalogue: Catalogue, runtime: Runtime, layout: Layout, memory: u64) -> Engines {
+        Engines {
+            catalogue: RwLock::new(Arc::new(catalogue)),
+            runtime: Arc::new(runtime),
+            layout,
+            budget: Arc::new(Budget::new(memory)),
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The backbones, sorted by name, with those that cannot be used and why.
+    pub fn descriptions(&self) -> Vec<Backbone> {
+        self.catalogue().descriptions().into_iter().map(|description| self.current(description)).collect()
+    }
+
+    /// The description of the backbone `name` (or `NAME@HASH`), the default one if that is empty.
+    pub fn describe(&self, name: &str) -> Result<Backbone, Status> {
+        let catalogue = self.catalogue();
+        let listed = catalogue.get(name).map_err(absent_backbone)?;
+        Ok(self.current(catalogue.describe(listed)))
+    }
+
+    /// A description with what its engine knows of batches, if there is one.
+    fn current(&self, mut description: Backbone) -> Backbone {
+        let engine = self.slots.lock().get(&description.space).and_then(|slot| slot.engine.get().cloned());
+        if let Some(engine) = engine {
+            description.detachment = engine.description.detachment.clone();
+        }
+        description
+    }
+
+    /// The engine of the backbone `name` (or `NAME@HASH`), the default one if that is empty; started if it is not.
+    pub async fn engine(&self, name: &str) -> Result<Arc<Engine>, Status> {
+        let catalogue = self.catalogue();
+        let listed = catalogue.get(name).map_err(absent_backbone)?;
+        let space = &listed.description.space;
+        let slot = self.slot(space);
+        if slot.engine.get().is_none()
+            && let Some((when, status)) = slot.failed
+            && when.elapsed() < TRY_AGAIN
+        {
+            return Err(status);
+        }
+        let started = slot.engine.get_or_try_init(|| self.start(&catalogue, listed)).await;
+        started.cloned().inspect_err(|status| self.remember(space, status))
+    }
+
+    /// Start the default backbone's engine.
+    pub async fn start_default(&self) -> Result<(), Status> {
+        self.engine("").await.map(drop)
+    }
+
+    /// Serve another catalogue from now on. Engines of backbones that are no longer in it end with their last stream.
+    pub fn replace(&self, catalogue: Catalogue) {
+        let catalogue = Arc::new(catalogue);
+        *self.catalogue.write() = catalogue.clone();
+        let mut slots = self.slots.lock();
+        let gone = slots.extract_if(.., |space, _| !catalogue.has_space(space)).collect::<Vec<_>>();
+        drop(slots);
+        for (space, slot) in gone {
+            if slot.engine.initialized() {
+                unloaded(&space, "replaced");
+            }
+        }
+    }
+
+    fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.read().clone()
+    }
+
+    fn slot(&self, space: &str) -> Slot {
+        let mut slots = self.slots.lock();
+        let new = || Slot { engine: Arc::default(), used: Instant::now(), failed: None };
+        let slot = slots.entry(space.to_owned()).or_insert_with(new);
+        slot.used = Instant::now();
+        slot.clone()
+    }
+
+    /// What is wrong with the backbone itself will be wrong again; what is scarce or away may be there the next time.
+    fn remember(&self, space: &str, status: &Status) {
+        if status.code() == Code::FailedPrecondition
+            && let Some(slot) = self.slots.lock().get_mut(space)
+        {
+            slot.failed = Some((Instant::now(), status.clone()));
+        }
+    }
+
+    async fn start(&self, catalogue: &Catalogue, listed: &Listed) -> Result<Arc<Engine>, Status> {
+        let memory = self.reserve(listed)?;
+        let mut entry = listed.load(self.layout.provider).await.map_err(load_status)?;
+        entry.description = catalogue.describe(listed);
+        let (runtime, layout) = (self.runtime.clone(), self.layout.clone());
+        let started = spawn_blocking(move || Engine::start(&runtime, &entry, &layout, memory));
+        let started = started.await.map_err(|error| status::internal(format!("the start was broken off: {error}")))?;
+        counter!("graft_extractor_backbone_loads_total").increment(1);
+        started
+            .map(Arc::new)
+            .map_err(|error| status::precondition("backbone", format!("it could not be started: {error}")))
+    }
+
+    /// Memory for an engine, which those that were not used for the longest time give up if need be.
+    fn reserve(&self, listed: &Listed) -> Result<Reservation, Status> {
+        let need = budget::need(listed, &self.layout);
+        if need > self.budget.limit() {
+            return Err(status::precondition("backbone", self.budget.too_large(&listed.description.name, need)));
+        }
+        loop {
+            if let Some(reservation) = Budget::reserve(&self.budget, need) {
+                return Ok(reservation);
+            }
+            if !self.unload_one() {
+                let message = "the memory for backbones (--backbone-memory-mib) is taken by others that are in use";
+                return Err(status::exhausted("backbone", message));
+            }
+        }
+    }
+
+    /// Unload the idle engine that was not used for the longest time. `false` if there is none.
+    fn unload_one(&self) -> bool {
+        let mut slots = self.slots.lock();
+        let idle = slots.iter().filter(|(_, slot)| slot.is_idle());
+        let Some(space) = idle.min_by_key(|(_, slot)| slot.used).map(|(space, _)| space.clone()) else {
+            return false;
+        };
+        let slot = slots.remove(&space);
+        drop(slots);
+        unloaded(&space, "memory");
+        drop(slot);
+        true
+    }
+}
+
+fn unloaded(space: &str, reason: &'static str) {
+    counter!("graft_extractor_backbone_unloads_total", "reason" => reason).increment(1);
+    tracing::info!(space, reason, "backbone unloaded");
+}

@@ -1,0 +1,32 @@
+//! Gets model files from where they are published: this machine, HTTP, object stores, the Hugging Face hub.
+//!
+//! It knows files, checksums and whether a file is a whole ONNX file. What the network in it is good for, it never asks.
+//!
+//! # Layout
+//! - [`source`]: what may be pulled: a path or a URI.
+//! - [`pull`]: from a source to a file on this machine, and to its place.
+//! - [`download`]: from an object store, going on where the last try ended. [`hub`]: from the Hugging Face hub.
+//! - [`place`]: an object store, opened by its URL; a repository of backbones is one too.
+//! - [`onnx`]: whether a file is an ONNX file, and whole. [`checksum`]: copies and hashes in one pass.
+//! - [`error`]: what can go wrong.
+
+#![forbid(unsafe_code)]
+
+pub mod checksum;
+pub mod download;
+pub mod error;
+pub mod hub;
+pub mod onnx;
+pub mod place;
+pub mod pull;
+pub mod source;
+
+pub use error::PullError;
+pub use pull::{Pulled, Puller};
+pub use source::Source;
+
+/// The largest model file, in bytes: protobuf's own limit.
+pub const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
+
+/// How far a download is: bytes that are there, and bytes in all.
+pub type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
