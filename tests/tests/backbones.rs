@@ -241,10 +241,7 @@ async fn loading_and_unloading_again_and_again_takes_no_more_memory() -> Result<
     // As `graft up` starts it.
     let environment = vec![("MALLOC_MMAP_THRESHOLD_".to_owned(), "262144".to_owned())];
     let service = Service::extractor_in(environment, &flags).await?;
-    let resident = || -> Result<usize> {
-        let pages = fs::read_to_string(format!("/proc/{}/statm", service.pid()))?;
-        Ok(pages.split(' ').nth(1).context("resident pages")?.parse()?)
-    };
+    let resident = || service.resident_memory();
     let mut early = 0;
     for round in 0..8 {
         for name in names {
@@ -253,8 +250,8 @@ async fn loading_and_unloading_again_and_again_takes_no_more_memory() -> Result<
         early = if round < 3 { early.max(resident()?) } else { early };
     }
     let late = resident()?;
-    println!("{early} pages early, {late} after {} loads", 8 * names.len());
-    ensure!(late as f64 <= 1.15 * early as f64, "{late} pages are resident, {early} were");
+    println!("{early} bytes early, {late} after {} loads", 8 * names.len());
+    ensure!(late as f64 <= 1.15 * early as f64, "{late} bytes are resident, {early} were");
     ensure!(service.metric("graft_extractor_backbone_unloads_total", "memory").await? >= 20.0);
     Ok(())
 }

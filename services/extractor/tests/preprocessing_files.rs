@@ -5,9 +5,12 @@
 use std::{fs, path::PathBuf};
 
 use graft_extractor::backbone::{
-    catalogue::{Catalogue, CatalogueError},
+    built_in,
+    catalogue::Catalogue,
+    repository::{folder::Terms, listing::Repository, scan::Scanner},
     session::Provider,
 };
+use graft_pull::place;
 use tempfile::TempDir;
 
 const DEFAULT: &str = "efficientnet-lite0";
@@ -36,12 +39,17 @@ fn folder(line: &str, files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn load(folder: &TempDir) -> Result<Catalogue, CatalogueError> {
-    Catalogue::load(Some(folder.path()), DEFAULT, Provider::Cpu)
+async fn load(folder: &TempDir) -> Catalogue {
+    let place = place::open_folder(&folder.path().to_string_lossy(), &Vec::new()).expect("a folder");
+    let terms = Terms { provider: Provider::Cpu, max_model_bytes: 1 << 30, limit_from: "" };
+    let mut scanner = Scanner::new(Repository::new(place), terms);
+    scanner.scan().await.expect("a scan");
+    let found = built_in::found(Provider::Cpu).expect("the built-in backbones").into_iter().chain(scanner.found());
+    Catalogue::new(found, DEFAULT)
 }
 
-#[test]
-fn the_same_said_otherwise_is_the_same_space() {
+#[tokio::test]
+async fn the_same_said_otherwise_is_the_same_space() {
     let named = r#"preprocessing = "other.json""#;
     for (line, files) in [
         ("", [("config.json", TIMM)].as_slice()),
@@ -49,7 +57,7 @@ fn the_same_said_otherwise_is_the_same_space() {
         (named, &[("other.json", TIMM), ("config.json", "not looked at")]),
         (named, &[("other.json", HUGGING_FACE)]),
     ] {
-        let catalogue = load(&folder(line, files)).expect("a catalogue");
+        let catalogue = load(&folder(line, files)).await;
         let hash = |name| {
             let space = catalogue.get(name).expect("a backbone").description.space.clone();
             space.split_once('@').expect("a hash").1.to_owned()
@@ -58,19 +66,19 @@ fn the_same_said_otherwise_is_the_same_space() {
     }
 }
 
-#[test]
-fn what_is_wrong_with_a_file_is_said_with_its_path() {
+#[tokio::test]
+async fn what_is_wrong_with_a_file_is_said_with_its_path() {
     let named = r#"preprocessing = "other.json""#;
     let cubic = TIMM.replace("bicubic", "cubic");
     for (line, files, words) in [
         ("", vec![], ["manifest.toml", "preprocessor_config.json", "[preprocessing]"]),
-        (named, vec![], ["mine/other.json", "read", "o such file"]),
+        (named, vec![], ["mine/manifest.toml", "preprocessing", "`other.json`"]),
         (named, vec![("other.json", cubic.as_str())], ["mine/other.json", "interpolation", "cubic"]),
         ("", vec![("config.json", "{ \"model_type\": \"vit\" }")], ["mine/config.json", "size", "missing"]),
         ("", vec![("preprocessor_config.json", "no JSON")], ["mine/preprocessor_config.json", "line 1", "column"]),
         (r#"preprocessing = "../secret.json""#, vec![], ["manifest.toml", "preprocessing", "../secret.json"]),
     ] {
-        let error = load(&folder(line, &files)).expect_err("refused").to_string();
+        let error = load(&folder(line, &files)).await.get("mine").expect_err("refused").to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{line} {files:?}: {error}");
     }
 }

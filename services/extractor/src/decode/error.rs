@@ -21,7 +21,7 @@ pub enum DecodeError {
     #[error("not an image of a known format, but {0}; {ACCEPTED}")]
     UnknownFormat(&'static str),
     /// The decoder gave up.
-    #[error("not a whole, valid {format}: {reason}")]
+    #[error("not a whole, valid {format}: {reason}; send the whole file as it was made")]
     Invalid {
         /// What it claims to be.
         format: &'static str,

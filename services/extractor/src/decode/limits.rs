@@ -29,10 +29,19 @@ impl Limits {
         Ok(())
     }
 
-    /// What a decoder may allocate beside the file, in bytes: the pixels at 16 bits and four channels, and room for tables
-    /// and metadata.
+    /// What a decoder may allocate beside the file, in bytes, for the largest image that is taken.
     pub fn memory(&self) -> usize {
-        const TABLES: u64 = 16 << 20;
-        usize::try_from(self.pixels.saturating_mul(8).saturating_add(TABLES)).unwrap_or(usize::MAX)
+        memory(self.pixels)
     }
+
+    /// The same, for an image of this size.
+    pub fn memory_for(&self, width: u32, height: u32) -> usize {
+        memory(self.pixels.min(u64::from(width) * u64::from(height)))
+    }
+}
+
+/// Pixels at 16 bits and four channels, and room for tables and metadata, in bytes.
+fn memory(pixels: u64) -> usize {
+    const TABLES: u64 = 16 << 20;
+    usize::try_from(pixels.saturating_mul(8).saturating_add(TABLES)).unwrap_or(usize::MAX)
 }

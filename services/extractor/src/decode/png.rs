@@ -9,8 +9,11 @@ use super::{Stored, error::DecodeError, limits::Limits, orientation, read, sampl
 /// Decode a PNG.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Stored, DecodeError> {
     let invalid = |error: image::ImageError| DecodeError::Invalid { format: "PNG", reason: error.to_string() };
+    let (width, height) = claimed(bytes);
+    limits.check(width, height)?;
     let mut memory = DecoderLimits::no_limits();
-    memory.max_alloc = Some(limits.memory() as u64);
+    // Before a decoder tells the size it unpacks the colour profile, which may be a bomb in a picture of one pixel.
+    memory.max_alloc = Some(limits.memory_for(width, height) as u64);
     let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), memory).map_err(invalid)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
@@ -28,4 +31,11 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Stored, DecodeError> {
         color
     };
     Stored::new("PNG", width, height, color, data, orientation)
+}
+
+/// Width and height as the header has them: it is the first chunk of every PNG, at a fixed place. Nothing where the file is too
+/// short for one, or has another chunk there: the decoder says so.
+fn claimed(bytes: &[u8]) -> (u32, u32) {
+    let number = |at: usize| bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes);
+    (number(16), number(20))
 }
