@@ -50,6 +50,11 @@ impl Batch {
         self.tickets.len()
     }
 
+    /// Whether no other image fits.
+    pub fn is_full(&self) -> bool {
+        self.tickets.len() * self.slot >= self.pixels.len()
+    }
+
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.tickets.is_empty()

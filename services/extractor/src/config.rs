@@ -53,7 +53,7 @@ pub struct Config {
     #[arg(long, value_enum, default_value = "cpu")]
     pub provider: Provider,
 
-    /// Images in one run, at the most.
+    /// Images that are taken and answered together, at the most; on a GPU, and for interactive work, also those of one run.
     #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..=1024), value_name = "IMAGES")]
     pub max_batch: u16,
 

@@ -24,8 +24,10 @@ use crate::{
     services::{Service, onnxruntime},
 };
 
-/// Images in one run: what the extractor takes unless told otherwise.
-const BATCH: usize = 8;
+/// Images in one run: with one thread a session, one at a time is fastest.
+const BATCH: usize = 1;
+/// Images before the measurement begins.
+const WARM: usize = 32;
 
 /// A thread's work for each core.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ fn work(bare: &Mutex<Bare>, batches: &[&[Source]], next: &AtomicUsize) -> Result
 pub async fn compare(name: &'static str, images: &[Image], turns: usize, target: Target) -> Result<Figure> {
     let extractor = Service::extractor(&[]).await?;
     let ceiling = Ceiling::new()?;
-    let warm: Vec<Image> = images.iter().take(4 * BATCH).cloned().collect();
+    let warm: Vec<Image> = images.iter().take(WARM).cloned().collect();
     serve(&extractor, &warm).await?;
     ceiling.run(&warm.iter().map(source).collect::<Result<Vec<_>>>()?)?;
     let (mut served, mut bare) = (Duration::ZERO, Duration::ZERO);

@@ -34,7 +34,7 @@ const TRIAL: usize = 200;
 /// The peer's settings: what two cores allow.
 const SETTINGS: [Settings; 4] = [
     Settings { workers: 2, threads: 1, batch: 8 },
-    Settings { workers: 2, threads: 1, batch: 2 },
+    Settings { workers: 2, threads: 1, batch: 1 },
     Settings { workers: 1, threads: 2, batch: 8 },
     Settings { workers: 1, threads: 2, batch: 16 },
 ];
@@ -98,8 +98,10 @@ async fn compare(backbones: &Path, backbone: &str, model: &Path, jpegs: &[Bytes]
     stream.run(&images[..2 * OUTSTANDING], OUTSTANDING).await?;
     let (mut ours, mut theirs) = (Side::default(), Side::default());
     for _ in 0..TURNS {
+        peer.resume()?;
         let begun = Instant::now();
         theirs.add(begun, peer.run(&bodies, OUTSTANDING).await?);
+        peer.pause()?;
         let begun = Instant::now();
         ours.add(begun, stream.run(&images, OUTSTANDING).await?);
     }

@@ -30,7 +30,14 @@ def int8(model, jpegs, out):
     prepared = out.with_suffix(".prepared.onnx")
     quant_pre_process(model, prepared, skip_symbolic_shape=True)
     quantization.quantize_static(
-        prepared, out, Photos(jpegs), quant_format=quantization.QuantFormat.QDQ, per_channel=True
+        prepared,
+        out,
+        Photos(jpegs),
+        quant_format=quantization.QuantFormat.QDQ,
+        # What x86 processors multiply fastest.
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
     )
     prepared.unlink()
 
