@@ -43,12 +43,9 @@ pub async fn run() -> Result<Vec<Figure>> {
 async fn saturate(bulk: &mut Stream, images: &[graft_proto::v1::Image]) -> anyhow::Error {
     let mut images = images.iter().cycle();
     loop {
-        while bulk.unanswered() < BULK
-            && let Some(image) = images.next()
-        {
-            if let Err(error) = bulk.send(image.clone()) {
-                return error;
-            }
+        let room = BULK.saturating_sub(bulk.unanswered());
+        if let Err(error) = bulk.send(images.by_ref().take(room)) {
+            return error;
         }
         if let Err(error) = bulk.receive().await {
             return error;

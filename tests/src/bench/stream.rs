@@ -36,13 +36,18 @@ impl Stream {
         Ok(Stream { requests, answers, sent: HashMap::new(), count: 0 })
     }
 
-    /// Send an image.
-    pub fn send(&mut self, image: Image) -> Result<()> {
-        self.count += 1;
-        let id = self.count.to_string();
-        self.sent.insert(id.clone(), Instant::now());
-        let items = ExtractItems { items: vec![ExtractItem { id, image: Some(image) }] };
-        self.requests.send(ExtractRequest { message: Some(extract_request::Message::Items(items)) })?;
+    /// Send images in one message, as the clients do with what is at hand.
+    pub fn send<'a>(&mut self, images: impl IntoIterator<Item = &'a Image>) -> Result<()> {
+        let items = images.into_iter().map(|image| {
+            self.count += 1;
+            let id = self.count.to_string();
+            self.sent.insert(id.clone(), Instant::now());
+            ExtractItem { id, image: Some(image.clone()) }
+        });
+        let items = ExtractItems { items: items.collect() };
+        if !items.items.is_empty() {
+            self.requests.send(ExtractRequest { message: Some(extract_request::Message::Items(items)) })?;
+        }
         Ok(())
     }
 
@@ -66,11 +71,8 @@ impl Stream {
         let mut took = Vec::with_capacity(images.len());
         let mut images = images.iter();
         loop {
-            while self.unanswered() < outstanding
-                && let Some(image) = images.next()
-            {
-                self.send(image.clone())?;
-            }
+            let room = outstanding.saturating_sub(self.unanswered());
+            self.send(images.by_ref().take(room))?;
             if self.unanswered() == 0 {
                 return Ok(took);
             }
