@@ -35,8 +35,8 @@ lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck, hadolint.
 	.venv/bin/shellcheck scripts/*.sh clients/python/*.sh .ci/run
 	.venv/bin/hadolint deploy/Dockerfile
 
-bench: build ## Measure what is promised; NAME=x for one benchmark.
-	target/release/graft-bench $(NAME)
+bench: build venv ## Measure what is promised; NAME=x for one benchmark.
+	target/release/graft-bench $(NAME) $(if $(SLACK),--slack $(SLACK))
 
 fmt: ## Format the code.
 	$(CARGO) fmt

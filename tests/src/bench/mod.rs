@@ -75,11 +75,11 @@ pub enum Target {
 }
 
 impl Figure {
-    /// Whether the figure is what it should be.
-    pub fn met(&self) -> bool {
+    /// Whether the figure is what it should be, give or take the part `slack`. What is no number is not.
+    pub fn met(&self, slack: f64) -> bool {
         match self.target {
-            Target::AtLeast(least) => self.value >= least,
-            Target::AtMost(most) => self.value <= most,
+            Target::AtLeast(least) => self.value >= least * (1.0 - slack),
+            Target::AtMost(most) => self.value <= most * (1.0 + slack),
         }
     }
 }
@@ -91,7 +91,22 @@ impl fmt::Display for Figure {
             Target::AtLeast(least) => format!(">={least}"),
             Target::AtMost(most) => format!("<={most}"),
         };
-        let verdict = if self.met() { "PASS" } else { "FAIL" };
+        let verdict = if self.met(0.0) { "PASS" } else { "FAIL" };
         write!(f, "{name} {unit}={value:.3} target{target} {verdict} ({note})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_held_against_its_target() {
+        let figure = |value, target| Figure { name: "x", unit: "ratio", value, target, note: "n".into() };
+        assert!(figure(0.95, Target::AtLeast(0.95)).met(0.0) && !figure(0.94, Target::AtLeast(0.95)).met(0.0));
+        assert!(figure(0.94, Target::AtLeast(0.95)).met(0.1) && !figure(0.8, Target::AtLeast(0.95)).met(0.1));
+        assert!(figure(1.09, Target::AtMost(1.0)).met(0.1) && !figure(1.09, Target::AtMost(1.0)).met(0.0));
+        assert!(!figure(f64::NAN, Target::AtMost(1.0)).met(0.1));
+        assert_eq!(figure(0.9, Target::AtLeast(0.95)).to_string(), "x ratio=0.900 target>=0.95 FAIL (n)");
     }
 }
