@@ -4,11 +4,19 @@
 
 mod peer;
 
-use std::{collections::HashSet, sync::atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use graft_proto::v1::{ExampleOutcome, Outcome};
+use futures::StreamExt;
+use graft_proto::v1::{Example, ExampleOutcome, Image, Outcome, image::Source};
 use graft_trainer::names::Tenant;
-use peer::{DIMENSION, Trainer, embedding, example};
+use peer::{DIMENSION, Trainer, embedding, example, messages};
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -90,6 +98,54 @@ async fn another_dataset_takes_the_embeddings_that_there_are() {
     ended.unwrap();
     assert_eq!(count(&outcomes, Outcome::Stored), 1200);
     assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1200, "each image is embedded once");
+}
+
+#[tokio::test]
+async fn the_same_image_over_and_over_is_not_kept_while_the_extractor_stands_still() {
+    const EXAMPLES: usize = 20_000;
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    trainer.dataset("d").await;
+    let image = Image { source: Some(Source::Encoded(vec![7; 1000].into())) };
+    let same = |index| Example { id: format!("{index}"), label: "x".into(), split: 0, image: Some(image.clone()) };
+    let all: Vec<Example> = (0..EXAMPLES).map(same).collect();
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = read.clone();
+    let messages = tokio_stream::iter(messages("d", &all, 100)).inspect(move |_| {
+        counter.fetch_add(100, Ordering::SeqCst);
+    });
+    let still = trainer.peer.still.clone().lock_owned().await;
+    let watch = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let taken = read.load(Ordering::SeqCst);
+        // What is kept, and what the windows of HTTP/2 hold: a megabyte, and as much again at the sender.
+        assert!((4096..9000).contains(&taken), "{taken} of {EXAMPLES} were read");
+        drop(still);
+    };
+    let ((outcomes, ended), ()) = tokio::join!(trainer.import_messages(messages), watch);
+    ended.unwrap();
+    assert_eq!((outcomes.len(), count(&outcomes, Outcome::Stored)), (EXAMPLES, 1));
+    assert_eq!(count(&outcomes, Outcome::AlreadyKnown), EXAMPLES - 1);
+    assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1, "it is embedded once");
+}
+
+#[tokio::test]
+async fn a_label_too_many_is_rejected_and_the_others_are_stored() {
+    let folder = TempDir::new().unwrap();
+    let trainer = Trainer::start(folder.path()).await;
+    trainer.dataset("d").await;
+    let all: Vec<_> = (0..1001).map(|index| example(index, &format!("label {index}"))).collect();
+    let (outcomes, ended) = trainer.import("d", &all[..600], 100).await;
+    ended.unwrap();
+    assert_eq!(count(&outcomes, Outcome::Stored), 600);
+    let more = [&all[600..], &[example(2000, "label 3")]].concat();
+    let (outcomes, ended) = trainer.import("d", &more, 100).await;
+    ended.unwrap();
+    assert_eq!((count(&outcomes, Outcome::Stored), count(&outcomes, Outcome::Rejected)), (401, 1));
+    let rejected = outcomes.iter().find(|outcome| outcome.outcome() == Outcome::Rejected).unwrap();
+    let error = rejected.error.as_ref().unwrap();
+    assert_eq!((rejected.id.as_str(), error.code), ("1000", Code::FailedPrecondition as i32));
+    assert!(error.message.contains("`label 1000`") && error.message.contains("at most 1000"), "{}", error.message);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, stream::BoxStream};
 use graft_proto::v1::{
     Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractRequest, ExtractResponse, GetBackboneRequest,
     GetBackboneResponse, Image, ImportExamplesRequest, ImportOptions, ListBackbonesRequest, ListBackbonesResponse,
@@ -41,11 +41,13 @@ pub struct Peer {
     pub embedded: Arc<AtomicUsize>,
     /// When it breaks off.
     pub breaks_after: Arc<AtomicUsize>,
+    /// Held by who wants it to stand still.
+    pub still: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Default for Peer {
     fn default() -> Self {
-        Peer { embedded: Arc::default(), breaks_after: Arc::new(AtomicUsize::new(usize::MAX)) }
+        Peer { embedded: Arc::default(), breaks_after: Arc::new(AtomicUsize::new(usize::MAX)), still: Arc::default() }
     }
 }
 
@@ -94,6 +96,7 @@ impl Peer {
             answer = loop {
                 match requests.message().await {
                     Ok(Some(ExtractRequest { message: Some(extract_request::Message::Items(items)) })) => {
+                        drop(self.still.lock().await);
                         break self.embed(items.items.into_iter().map(|item| (item.id, item.image)));
                     }
                     Ok(Some(_)) => {}
@@ -170,14 +173,17 @@ impl Trainer {
         examples: &[Example],
         a_message: usize,
     ) -> (Vec<ExampleOutcome>, Result<(), Status>) {
-        let options = import_examples_request::Message::Options(ImportOptions { dataset: dataset.into() });
-        let mut messages = vec![ImportExamplesRequest { message: Some(options) }];
-        messages.extend(examples.chunks(a_message).map(|chunk| {
-            let examples = import_examples_request::Message::Examples(Examples { examples: chunk.to_vec() });
-            ImportExamplesRequest { message: Some(examples) }
-        }));
+        let messages = messages(dataset, examples, a_message);
+        self.import_messages(tokio_stream::iter(messages)).await
+    }
+
+    /// The same, for messages of any kind.
+    pub async fn import_messages(
+        &self,
+        messages: impl Stream<Item = ImportExamplesRequest> + Send + 'static,
+    ) -> (Vec<ExampleOutcome>, Result<(), Status>) {
         let mut outcomes = Vec::new();
-        let mut answers = match self.client.clone().import_examples(tokio_stream::iter(messages)).await {
+        let mut answers = match self.client.clone().import_examples(messages).await {
             Ok(answers) => answers.into_inner(),
             Err(status) => return (outcomes, Err(status)),
         };
@@ -192,6 +198,17 @@ impl Trainer {
             }
         }
     }
+}
+
+/// The messages of an import, `a_message` examples in each.
+pub fn messages(dataset: &str, examples: &[Example], a_message: usize) -> Vec<ImportExamplesRequest> {
+    let options = import_examples_request::Message::Options(ImportOptions { dataset: dataset.into() });
+    let mut messages = vec![ImportExamplesRequest { message: Some(options) }];
+    messages.extend(examples.chunks(a_message).map(|chunk| {
+        let examples = import_examples_request::Message::Examples(Examples { examples: chunk.to_vec() });
+        ImportExamplesRequest { message: Some(examples) }
+    }));
+    messages
 }
 
 /// Example `index`, with its own content.
