@@ -79,6 +79,9 @@ async fn metrics_count_calls_images_and_errors() -> Result<()> {
     ensure!(count(&pair.extractor, "graft_extractor_batch_images_count", "").await? >= 1.0);
     ensure!(count(&pair.extractor, "graft_extractor_run_seconds_count", "").await? >= 1.0);
     ensure!(pair.extractor.http("/metrics").await?.contains("graft_extractor_queue_depth_images"));
+    ensure!(
+        count(&pair.extractor, "graft_extractor_backbone_info", "provider=\"cpu\",precision=\"fp32\"").await? == 1.0
+    );
     ensure!(count(&pair.trainer, "graft_rpc_handled_total", "NOT_FOUND").await? >= 1.0);
     ensure!(count(&pair.trainer, "graft_rpc_handled_total", "CreateDataset").await? == 1.0);
     ensure!(count(&pair.trainer, "graft_rpc_duration_seconds_count", "CreateDataset").await? == 1.0);

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use graft_chassis::status;
 use graft_proto::v1::{Backbone, DType, EmbeddingBatch, ExtractFailure, ExtractResponse, extract_response::Message};
-use metrics::{counter, histogram};
+use metrics::{Gauge, counter, gauge, histogram};
 use parking_lot::Mutex;
 
 use crate::{
@@ -146,6 +146,7 @@ impl Engine {
             seconds = begun.elapsed().as_secs_f64(),
             "backbone ready"
         );
+        loaded(&description).increment(1.0);
         Ok(Engine { description, bulk, interactive, _memory: memory })
     }
 
@@ -167,6 +168,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.bulk.close();
         self.interactive.close();
+        loaded(&self.description).decrement(1.0);
     }
 }
 
@@ -274,6 +276,12 @@ impl Lane {
         drop(tickets);
         self.embeddings.clear();
     }
+}
+
+/// The metric that shows what runs a backbone: how many engines of it are loaded, more than one only while it is replaced.
+fn loaded(description: &Backbone) -> Gauge {
+    let Backbone { name, provider, precision, .. } = description.clone();
+    gauge!("graft_extractor_backbone_info", "backbone" => name, "provider" => provider, "precision" => precision)
 }
 
 /// The description, with what opening the sessions showed of batches.
