@@ -18,9 +18,15 @@ pub fn rows(count: usize) -> Result<Vec<Image>> {
 pub fn jpegs(count: usize) -> Result<Vec<Bytes>> {
     let folder = tempfile::TempDir::new()?;
     python("jpegs.py", &[folder.path(), Path::new(&count.to_string())])?;
-    let mut paths = std::fs::read_dir(folder.path())?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let files = files(folder.path())?;
+    ensure!(files.len() == count, "{} JPEGs instead of {count}", files.len());
+    Ok(files)
+}
+
+/// The files of a folder, in the order of their names.
+pub fn files(folder: &Path) -> Result<Vec<Bytes>> {
+    let mut paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
-    ensure!(paths.len() == count, "{} JPEGs instead of {count}", paths.len());
     paths.iter().map(|path| Ok(std::fs::read(path)?.into())).collect()
 }
 

@@ -5,9 +5,8 @@
 //! else the machine does hits both.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Stdio},
     time::{Duration, Instant},
 };
@@ -19,7 +18,10 @@ use graft_extractor::{
     preprocess::Preprocessor,
 };
 
-use super::{Figure, Target, images::command};
+use super::{
+    Figure, Target,
+    images::{command, files},
+};
 
 /// JPEGs in one turn, and turns.
 const IMAGES: usize = 48;
@@ -31,7 +33,7 @@ const READY: &str = "ready";
 pub async fn run() -> Result<Vec<Figure>> {
     let folder = tempfile::TempDir::new()?;
     let mut pillow = Pillow::start(folder.path())?;
-    let files = jpegs(folder.path())?;
+    let files: Vec<Source> = files(folder.path())?.into_iter().map(Source::Encoded).collect();
     ensure!(files.len() == IMAGES, "{} JPEGs instead of {IMAGES}", files.len());
     let backbone = built_in::entry("efficientnet-lite0", Provider::Cpu)?;
     let mut preprocessor = Preprocessor::new(&backbone.preprocessing);
@@ -59,13 +61,6 @@ fn turn(files: &[Source], preprocessor: &mut Preprocessor, slot: &mut [f32]) -> 
         std::hint::black_box(&*slot);
     }
     Ok(begun.elapsed())
-}
-
-fn jpegs(folder: &Path) -> Result<Vec<Source>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    paths.sort();
-    paths.into_iter().map(|path| Ok(Source::Encoded(fs::read(path)?.into()))).collect()
 }
 
 /// The Python side, in a process of its own.
