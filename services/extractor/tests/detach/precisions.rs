@@ -1,6 +1,10 @@
 //! Half precision and 8-bit integers.
 
-use graft_extractor::backbone::detach::{BatchSize, Cut, Precision, detach};
+use graft_extractor::backbone::{
+    detach::{BatchSize, Cut, Detached, Precision, detach},
+    onnx::ModelProto,
+};
+use prost::Message;
 
 use crate::{
     graphs::{Graph, plain, quantized},
@@ -33,6 +37,29 @@ fn a_quantized_network_gives_the_real_numbers_before_its_classifier() {
         let likeness = cosine(quantized, full);
         assert!((0.98..0.999_999).contains(&likeness), "{likeness}: the same but for 8 bits");
     }
+}
+
+#[test]
+fn a_fourth_channel_of_zeros_changes_no_bit() {
+    let graph = quantized::qdq_from_the_image();
+    let written = |opset| {
+        let mut model = graph.model();
+        model.opset_import[0].version = Some(opset);
+        detach(model.encode_to_vec().into(), &Cut::default(), None).unwrap()
+    };
+    let stem = |detached: &Detached| {
+        let graph = ModelProto::decode(detached.model.clone()).unwrap().graph.unwrap();
+        let conv = graph.node.iter().find(|node| node.op_type() == "Conv").unwrap();
+        let weights = graph.node.iter().find(|node| node.output[0] == conv.input[1]).unwrap();
+        let held = graph.initializer.iter().find(|tensor| tensor.name() == weights.input[0]).unwrap();
+        (held.dims.clone(), graph.initializer.iter().filter(|tensor| tensor.name() == "stem.weight.q").count())
+    };
+    // Before operator set 13, 8-bit integers cannot be padded.
+    let [narrow, wide] = [12, 13].map(written);
+    assert_eq!(stem(&narrow), (vec![16, 3, 3, 3], 1));
+    assert_eq!(stem(&wide), (vec![16, 4, 3, 3], 0), "what it was made of is gone");
+    assert_eq!((wide.precision, wide.batch.size), (Precision::Int8, narrow.batch.size));
+    assert_eq!(embed_two(&narrow, 32), embed_two(&wide, 32));
 }
 
 #[test]

@@ -58,7 +58,6 @@ pub(super) fn rewrite(graph: &mut GraphProto, plan: Plan) {
     // Shapes were stated for the whole graph and its fixed batch; the runtime works them out.
     graph.value_info.clear();
     graph.quantization_annotation.clear();
-    prune(graph);
 }
 
 impl Writer {
@@ -218,7 +217,7 @@ fn feature_output(name: &str, dimension: usize) -> ValueInfoProto {
 }
 
 /// Leave out every node and weight that the output does not need. Each node stands after those that feed it.
-fn prune(graph: &mut GraphProto) {
+pub(super) fn prune(graph: &mut GraphProto) {
     let mut needed: HashSet<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
     let mut kept: Vec<NodeProto> = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node).into_iter().rev() {

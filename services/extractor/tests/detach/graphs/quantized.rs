@@ -21,6 +21,15 @@ pub fn qdq() -> Graph {
     graph
 }
 
+/// The same with the image quantized as well, around zero.
+pub fn qdq_from_the_image() -> Graph {
+    let mut graph = qdq();
+    graph.floats("images.step", &[], &[2.0 / 255.0]);
+    graph.tensor("images.zero", DataType::Uint8, &[], vec![128]);
+    quantize_activation(&mut graph, "images", "stem");
+    graph
+}
+
 /// The small network whose last product is `QLinearMatMul` of what was quantized before.
 pub fn operators() -> Graph {
     let mut graph = plain::pooled(1);
