@@ -4,10 +4,10 @@ CARGO = cargo
 PROFILE = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv build demo test lint bench fmt
+.PHONY: help setup venv build demo test lint bench bench-gpu fmt
 
 help: ## Say what there is.
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: ## Get ONNX Runtime.
 	@scripts/setup.sh
@@ -37,6 +37,9 @@ lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck, hadolint.
 
 bench: build venv ## Measure what is promised; NAME=x for one benchmark.
 	target/release/graft-bench $(NAME) $(if $(SLACK),--slack $(SLACK))
+
+bench-gpu: build venv ## Measure on an NVIDIA GPU; docs/benchmarks.md says what it needs.
+	target/release/graft-bench extract-gpu
 
 fmt: ## Format the code.
 	$(CARGO) fmt

@@ -5,7 +5,7 @@
 //! # Layout
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `datasets`:
 //!   the calls of the same names.
-//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal.
+//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod datasets;
 mod heads;
 mod import;
 mod output;
+mod programs;
 mod progress;
 mod train;
 mod up;

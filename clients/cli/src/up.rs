@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::Done;
+use crate::{Done, programs::beside_me};
 
 /// How long the services may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -135,13 +135,6 @@ fn start(
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))?;
     Ok(Started { name, child })
-}
-
-/// The program beside this one; one on the PATH if there is none.
-fn beside_me(name: &str) -> PathBuf {
-    let me = std::env::current_exe().unwrap_or_default();
-    let beside = me.parent().unwrap_or(Path::new("")).join(name);
-    if beside.is_file() { beside } else { name.into() }
 }
 
 async fn stop(service: &mut Started) -> Result<()> {

@@ -10,10 +10,15 @@ use std::{
 
 use graft_chassis::status;
 use metrics::histogram;
+use parking_lot::Mutex;
 use tonic::Status;
 
 use crate::{
     answers::Ticket,
+    backbone::{
+        buffer::Buffer,
+        session::{Session, SessionError},
+    },
     decode::{Limits, decode},
     error::{decode_status, tensor_status},
     input::{Input, copy_tensor},
@@ -24,7 +29,8 @@ use crate::{
 /// The tensor of one thread: `capacity` slots of `[3, height, width]`, RGB, normalised.
 #[derive(Debug)]
 pub struct Batch {
-    pixels: Vec<f32>,
+    pixels: Buffer,
+    capacity: usize,
     slot: usize,
     /// Who waits for each filled slot, in their order.
     tickets: Vec<Ticket>,
@@ -40,9 +46,10 @@ pub struct Refused {
 }
 
 impl Batch {
-    /// A batch of at most `capacity` images of `slot` numbers each.
-    pub fn new(capacity: usize, slot: usize) -> Batch {
-        Batch { pixels: vec![0.0; capacity * slot], slot, tickets: Vec::with_capacity(capacity) }
+    /// A batch of images of `slot` numbers each, as many as `pixels` has room for.
+    pub fn new(pixels: Buffer, slot: usize) -> Batch {
+        let capacity = pixels.numbers().len() / slot.max(1);
+        Batch { pixels, capacity, slot, tickets: Vec::with_capacity(capacity) }
     }
 
     /// How many images it holds.
@@ -52,7 +59,7 @@ impl Batch {
 
     /// Whether no other image fits.
     pub fn is_full(&self) -> bool {
-        self.tickets.len() * self.slot >= self.pixels.len()
+        self.tickets.len() >= self.capacity
     }
 
     /// Whether it holds none.
@@ -62,7 +69,17 @@ impl Batch {
 
     /// The filled part of the tensor: `[len, 3, height, width]`.
     pub fn pixels(&self) -> &[f32] {
-        &self.pixels[..self.tickets.len() * self.slot]
+        &self.pixels.numbers()[..self.tickets.len() * self.slot]
+    }
+
+    /// Run the filled part: the features become `[len, dimension]`.
+    pub fn run(&mut self, session: &Mutex<Session>, features: &mut Vec<f32>) -> Result<(), SessionError> {
+        self.pixels.run(session, self.tickets.len(), features)
+    }
+
+    /// Run every number of images once, whatever is in the tensor: the first run is the slow one.
+    pub fn warm_up(&mut self, session: &Mutex<Session>, features: &mut Vec<f32>) -> Result<(), SessionError> {
+        self.pixels.sizes().into_iter().try_for_each(|images| self.pixels.run(session, images, features))
     }
 
     /// Empty it, giving out who waits for each slot.
@@ -83,7 +100,7 @@ impl Batch {
         histogram!("graft_extractor_queue_seconds").record(job.pushed.elapsed().as_secs_f64());
         let begun = Instant::now();
         let start = self.tickets.len() * self.slot;
-        let slot = &mut self.pixels[start..start + self.slot];
+        let slot = &mut self.pixels.numbers_mut()[start..start + self.slot];
         // Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
         let filled = catch_unwind(AssertUnwindSafe(|| fill(&job.input, preprocessor, limits, slot)))
             .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
@@ -137,7 +154,8 @@ mod tests {
             layout: Layout::Nchw,
         };
         let mut preprocessor = Preprocessor::new(&preprocessing);
-        let mut batch = Batch::new(2, preprocessor.output_len());
+        let slot = preprocessor.output_len();
+        let mut batch = Batch::new(Buffer::plain(2 * slot), slot);
         let queue = Queue::new("net", Priority::Bulk, 1 << 20);
         let (answers, stream) = Answers::new(8, DType::F32);
         let job = async |id: &str, deadline| Job {

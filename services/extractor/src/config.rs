@@ -1,16 +1,19 @@
 //! The extractor's configuration: each flag is `GRAFT_EXTRACTOR_…` in the environment and an entry of the file.
 
-use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism};
+use std::{env, net::SocketAddr, path::PathBuf, thread::available_parallelism};
 
-use clap::{Parser, value_parser};
+use clap::{Args, Parser, Subcommand, value_parser};
 use graft_chassis::config::CommonArgs;
 use graft_pull::MAX_MODEL_BYTES;
 
 use crate::{
-    backbone::{repository::folder::Terms, session::Provider},
+    backbone::{
+        provider::{Provider, Providers},
+        repository::folder::Terms,
+    },
     decode::Limits,
-    engine::Layout,
     engines::memory,
+    layout::Defaults,
 };
 
 /// Run frozen ImageNet backbones and stream the embeddings of images over gRPC.
@@ -49,9 +52,14 @@ pub struct Config {
     #[arg(long, default_value = "efficientnet-lite0", value_name = "NAME")]
     pub default_backbone: String,
 
-    /// What runs the networks. One that is not there is an error, never a silent fall back.
+    /// What runs the networks, unless a manifest says otherwise. One that is not there is an error, never a silent fall back.
     #[arg(long, value_enum, default_value = "cpu")]
     pub provider: Provider,
+
+    /// Where TensorRT keeps the engines that it makes, which takes minutes. Unless told: graft/tensorrt in XDG_CACHE_HOME or
+    /// ~/.cache.
+    #[arg(long, value_name = "DIR")]
+    pub tensorrt_cache: Option<PathBuf>,
 
     /// Images that are taken and answered together, at the most; on a GPU, and for interactive work, also those of one run.
     #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..=1024), value_name = "IMAGES")]
@@ -84,6 +92,27 @@ pub struct Config {
     /// What all services have.
     #[command(flatten)]
     pub common: CommonArgs,
+
+    /// What is done instead of serving.
+    #[command(subcommand)]
+    pub instead: Option<Instead>,
+}
+
+/// What may be done instead of serving.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Instead {
+    /// Measure thread layouts and batches of a backbone, and print a line of JSON for each and for the best.
+    BenchBackbone(BenchBackbone),
+}
+
+/// What is measured.
+#[derive(Args, Clone, Debug)]
+pub struct BenchBackbone {
+    /// The backbone's name.
+    pub name: String,
+    /// Seconds that all measurements may take together, about.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
+    pub seconds: u16,
 }
 
 impl Config {
@@ -96,21 +125,22 @@ impl Config {
     }
 
     /// What a repository's folders are read with. A model that is larger than all memory for backbones need not be read.
-    pub fn terms(&self) -> Terms {
+    /// `providers` are those of the ONNX Runtime.
+    pub fn terms(&self, providers: Providers) -> Terms {
         let memory = self.backbone_memory();
         let (max_model_bytes, limit_from) = if memory < MAX_MODEL_BYTES {
             (memory, " (--backbone-memory-mib)")
         } else {
             (MAX_MODEL_BYTES, " by protobuf")
         };
-        Terms { provider: self.provider, max_model_bytes, limit_from }
+        Terms { provider: self.provider, providers, max_model_bytes, limit_from }
     }
 
-    /// How each engine is laid out.
-    pub fn layout(&self) -> Layout {
+    /// How engines are laid out, but for what manifests say.
+    pub fn defaults(&self) -> Defaults {
         let cores = available_parallelism().map_or(1, usize::from);
-        Layout {
-            threads: if self.threads == 0 { cores } else { usize::from(self.threads) },
+        Defaults {
+            cores: if self.threads == 0 { cores } else { usize::from(self.threads) },
             max_batch: usize::from(self.max_batch),
             queue_bytes: self.queue_mib as usize * (1 << 20),
             limits: Limits {
@@ -119,6 +149,16 @@ impl Config {
                 ..Limits::default()
             },
             provider: self.provider,
+            tensorrt_cache: Some(self.tensorrt_cache.clone().unwrap_or_else(tensorrt_cache)),
         }
     }
+}
+
+/// Where TensorRT's engines are kept unless told.
+fn tensorrt_cache() -> PathBuf {
+    let folder = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(env::temp_dir)
+        .join("graft/tensorrt")
 }

@@ -5,6 +5,7 @@
 //! which runs its images one by one: nothing is handed over, nothing is waited for and little leaves the core's cache.
 //! Interactive work has one lane to itself, whose session uses all the cores for the shortest answer; the operating
 //! system shares the cores between it and the bulk lanes. On a GPU the lanes share one session, and take turns.
+//! [`layout`](crate::layout) says how many of each there are.
 
 use std::{
     sync::Arc,
@@ -21,58 +22,18 @@ use parking_lot::Mutex;
 use crate::{
     answers::Ticket,
     backbone::{
+        buffer::Buffer,
         catalogue::Entry,
         detach::BatchSize,
-        session::{Provider, Runtime, Session, SessionError},
+        session::{Runtime, Session, SessionError},
     },
     batch::{Batch, Refused},
     decode::Limits,
     engines::budget::Reservation,
+    layout::Layout,
     preprocess::Preprocessor,
     queue::{Priority, Queue},
 };
-
-/// How an engine is laid out.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Cores to use: bulk lanes, and threads of the interactive session.
-    pub threads: usize,
-    /// Images that a lane takes and answers together, at the most.
-    pub max_batch: usize,
-    /// Bytes of images that may wait, for each class.
-    pub queue_bytes: usize,
-    /// What an image may measure.
-    pub limits: Limits,
-    /// What runs the network.
-    pub provider: Provider,
-}
-
-impl Layout {
-    /// Sessions of the bulk lanes: one each on a CPU, one for all on a GPU.
-    fn bulk_sessions(&self) -> usize {
-        if self.provider == Provider::Cpu { self.threads } else { 1 }
-    }
-
-    /// Sessions of one engine, each with the weights to itself.
-    pub fn sessions(&self) -> usize {
-        self.bulk_sessions() + 1
-    }
-
-    /// Images in one run of a lane. A single thread is fastest with one image at a time: what flows between the network's
-    /// layers then stays in the core's cache (243 images/s on two cores, 222 with runs of eight). Several threads share the
-    /// work better, and a GPU is filled better, the more there is.
-    fn images_a_run(&self, priority: Priority) -> usize {
-        match (self.provider, priority) {
-            (Provider::Cpu, Priority::Bulk) => 1,
-            _ => self.max_batch,
-        }
-    }
-
-    /// Lanes of one engine, each with a batch to itself.
-    pub fn lanes(&self) -> usize {
-        self.threads + 1
-    }
-}
 
 /// A backbone with its queues and lanes. Dropping it ends the lanes once their queues are empty.
 #[derive(Debug)]
@@ -117,19 +78,19 @@ impl Engine {
         let name = &entry.description.name;
         let bulk = Arc::new(Queue::new(name, Priority::Bulk, layout.queue_bytes));
         let interactive = Arc::new(Queue::new(name, Priority::Interactive, layout.queue_bytes));
-        let bulk_threads = if layout.provider == Provider::Cpu { 1 } else { layout.threads };
 
         let mut lanes = Vec::new();
         let open = |threads| {
-            Session::open(runtime, &entry.network(), threads, layout.provider).map(|s| Arc::new(Mutex::new(s)))
+            Session::open(runtime, &entry.network(), threads, &layout.execution).map(|s| Arc::new(Mutex::new(s)))
         };
-        let sessions = (0..layout.bulk_sessions()).map(|_| open(bulk_threads)).collect::<Result<Vec<_>, _>>()?;
+        let sessions = (0..layout.bulk_sessions()).map(|_| open(layout.bulk_threads)).collect::<Result<Vec<_>, _>>()?;
         let description = tried(entry, sessions.first());
-        for index in 0..layout.threads {
+        for index in 0..layout.bulk_lanes {
             let session = sessions[index % sessions.len()].clone();
-            lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.threads, session, entry, layout));
+            lanes.push(Lane::new(format!("bulk-{index}"), &bulk, layout.bulk_lanes, session, entry, layout)?);
         }
-        lanes.push(Lane::new("interactive".into(), &interactive, 1, open(layout.threads)?, entry, layout));
+        let session = open(layout.interactive_threads)?;
+        lanes.push(Lane::new("interactive".into(), &interactive, 1, session, entry, layout)?);
         for lane in &mut lanes {
             lane.warm_up()?;
         }
@@ -143,6 +104,9 @@ impl Engine {
             backbone = entry.description.name,
             space = entry.description.space,
             provider = entry.description.provider,
+            lanes = layout.bulk_lanes,
+            threads = layout.bulk_threads,
+            batch = layout.bulk_batch,
             seconds = begun.elapsed().as_secs_f64(),
             "backbone ready"
         );
@@ -180,10 +144,11 @@ impl Lane {
         session: Arc<Mutex<Session>>,
         entry: &Entry,
         layout: &Layout,
-    ) -> Lane {
+    ) -> Result<Lane, SessionError> {
         let preprocessor = Preprocessor::new(&entry.preprocessing);
-        let batch = Batch::new(layout.images_a_run(queue.priority()), preprocessor.output_len());
-        Lane {
+        let pixels = Buffer::of(&session.lock(), layout.images_a_run(queue.priority()))?;
+        let batch = Batch::new(pixels, preprocessor.output_len());
+        Ok(Lane {
             name,
             dimension: entry.description.dimension as usize,
             space: entry.description.space.clone(),
@@ -197,12 +162,11 @@ impl Lane {
             features: Vec::new(),
             done: Vec::new(),
             embeddings: Vec::new(),
-        }
+        })
     }
 
     fn warm_up(&mut self) -> Result<(), SessionError> {
-        let blank = vec![0.0; self.preprocessor.output_len()];
-        self.session.lock().run(&blank, 1, &mut self.features)
+        self.batch.warm_up(&self.session, &mut self.features)
     }
 
     fn work(mut self) {
@@ -225,7 +189,7 @@ impl Lane {
     fn run(&mut self) {
         let images = self.batch.len();
         let begun = Instant::now();
-        let outcome = self.session.lock().run(self.batch.pixels(), images, &mut self.features);
+        let outcome = self.batch.run(&self.session, &mut self.features);
         self.record(images, begun.elapsed());
         let tickets = self.batch.take_tickets();
         match outcome {

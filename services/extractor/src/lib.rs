@@ -13,15 +13,16 @@
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
 //! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
-//! - [`engine`]: the lanes of one backbone; [`engines`]: those of all of them.
+//! - [`engine`]: the lanes of one backbone, laid out as [`layout`] says; [`engines`]: those of all of them.
 //! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue, repository.
 //! - [`answers`]: the way back to the stream that asked.
 //!
-//! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is).
+//! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is), [`bench`] (which layout is the fastest).
 
 pub mod answers;
 pub mod backbone;
 pub mod batch;
+pub mod bench;
 pub mod config;
 pub mod decode;
 pub mod engine;
@@ -29,6 +30,7 @@ pub mod engines;
 pub mod error;
 pub mod inference;
 pub mod input;
+pub mod layout;
 pub mod onnxruntime;
 pub mod preprocess;
 pub mod preprocessing;

@@ -1,6 +1,11 @@
 //! `graft-extractor`: reads its configuration, builds the parts, serves until it is told to stop, drains.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use graft_chassis::{
@@ -16,7 +21,8 @@ use graft_extractor::{
         repository::{listing::Repository, scan::Scanner, watch::Watch},
         session::Runtime,
     },
-    config::Config,
+    bench::Bench,
+    config::{BenchBackbone, Config, Instead},
     engines::Engines,
     inference::Inference,
     onnxruntime,
@@ -24,7 +30,7 @@ use graft_extractor::{
 };
 use graft_proto::{
     inference::grpc_inference_service_server::GrpcInferenceServiceServer,
-    v1::extractor_service_server::ExtractorServiceServer,
+    v1::{Backbone, extractor_service_server::ExtractorServiceServer},
 };
 use graft_pull::place;
 use tonic::{server::NamedService, service::Routes};
@@ -35,37 +41,50 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    let (engines, watch) = match build(&config).await {
-        Ok(built) => built,
+    let parts = match parts(&config).await {
+        Ok(parts) => parts,
         Err(error) => return fail(&error, EXIT_BAD_CONFIG),
     };
-    match run(config, engines, watch).await {
+    let done = match config.instead.clone() {
+        None => run(config, parts).await,
+        Some(Instead::BenchBackbone(wanted)) => bench(&config, &parts, &wanted).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
-/// Everything that only the configuration decides.
-async fn build(config: &Config) -> Result<(Engines, Option<Watch>)> {
+/// What only the configuration decides.
+struct Parts {
+    runtime: Runtime,
+    catalogue: Catalogue,
+    watch: Option<Watch>,
+}
+
+async fn parts(config: &Config) -> Result<Parts> {
     telemetry::log(config.common.log_format, &config.common.log_level).context("log-level")?;
     let library = onnxruntime::locate(config.onnxruntime.as_deref())?;
     let runtime = Runtime::load(&library)?;
     runtime.require(config.provider).context("provider")?;
     tracing::info!(library = %library.display(), version = runtime.version(), "ONNX Runtime loaded");
-    let watch = repository(config).await.context("backbones")?;
+    let watch = repository(config, &runtime).await.context("backbones")?;
     let catalogue = match &watch {
         Some(watch) => watch.catalogue(),
         None => Catalogue::new(built_in::found(config.provider)?, &config.default_backbone),
     };
-    catalogue.get("").context("default-backbone")?;
-    Ok((Engines::new(catalogue, runtime, config.layout(), config.backbone_memory()), watch))
+    if config.instead.is_none() {
+        let default = catalogue.get("").context("default-backbone")?;
+        runtime.require(default.run().execution(config.provider).provider).context("default-backbone")?;
+    }
+    Ok(Parts { runtime, catalogue, watch })
 }
 
 /// The repository of backbones, scanned once.
-async fn repository(config: &Config) -> Result<Option<Watch>> {
+async fn repository(config: &Config, runtime: &Runtime) -> Result<Option<Watch>> {
     let Some(location) = &config.backbones else { return Ok(None) };
     let place = place::open_folder(location, &place::environment())?;
-    let mut scanner = Scanner::new(Repository::new(place), config.terms());
+    let mut scanner = Scanner::new(Repository::new(place), config.terms(runtime.providers()));
     scanner.scan().await?;
     Ok(Some(Watch {
         scanner,
@@ -75,7 +94,9 @@ async fn repository(config: &Config) -> Result<Option<Watch>> {
     }))
 }
 
-async fn run(config: Config, engines: Engines, watch: Option<Watch>) -> Result<()> {
+async fn run(config: Config, parts: Parts) -> Result<()> {
+    let Parts { runtime, catalogue, watch } = parts;
+    let engines = Engines::new(catalogue, runtime, config.defaults(), config.backbone_memory());
     let stop = serve::stop_signal()?;
     let metrics = telemetry::record()?;
     let ready = Ready::default();
@@ -100,6 +121,24 @@ async fn run(config: Config, engines: Engines, watch: Option<Watch>) -> Result<(
     let grace = Duration::from_secs(config.common.drain_seconds);
     let services = [ExtractorServiceServer::<Extractor>::NAME, GrpcInferenceServiceServer::<Inference>::NAME];
     serve::serve(listener, routes, &services, ready, stop, grace).await?;
+    Ok(())
+}
+
+/// Measure a backbone: a line of JSON for each layout, and one for the best.
+async fn bench(config: &Config, parts: &Parts, wanted: &BenchBackbone) -> Result<()> {
+    let Parts { runtime, catalogue, .. } = parts;
+    let listed = catalogue.get(&wanted.name)?;
+    let entry = &listed.load(config.provider).await?;
+    let (defaults, memory) = (&config.defaults(), config.backbone_memory());
+    let time = Duration::from_secs(u64::from(wanted.seconds));
+    let bench = Bench { runtime, listed, entry, defaults, memory, time };
+    let say = |line: serde_json::Value| writeln!(stdout(), "{line}");
+    let chosen = tokio::task::block_in_place(|| {
+        // Whoever does not read the lines has the last one or nothing.
+        bench.run(|measured| drop(say(serde_json::json!({ "measured": measured }))))
+    })?;
+    let Backbone { name, space, provider, .. } = &entry.description;
+    say(serde_json::json!({ "backbone": name, "space": space, "provider": provider, "chosen": chosen }))?;
     Ok(())
 }
 

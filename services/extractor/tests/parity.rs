@@ -55,7 +55,7 @@ fn pixels_and_embeddings_are_those_of_the_reference() {
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let entry = built_in::entry(BACKBONE, Provider::Cpu).expect("the built-in backbone");
     let runtime = Runtime::load(&library()).expect("ONNX Runtime; run scripts/setup.sh first");
-    let mut session = Session::open(&runtime, &entry.network(), 2, Provider::Cpu).expect("a session");
+    let mut session = Session::open(&runtime, &entry.network(), 2, &Provider::Cpu.into()).expect("a session");
     let mut preprocessor = Preprocessor::new(&entry.preprocessing);
     let (mut slot, mut feature) = (vec![0.0; preprocessor.output_len()], Vec::new());
     let mut compared = 0;

@@ -7,8 +7,8 @@ use std::{fs, path::PathBuf};
 use graft_extractor::backbone::{
     built_in,
     catalogue::Catalogue,
+    provider::{Provider, Providers},
     repository::{folder::Terms, listing::Repository, scan::Scanner},
-    session::Provider,
 };
 use graft_pull::place;
 use tempfile::TempDir;
@@ -41,7 +41,8 @@ fn folder(line: &str, files: &[(&str, &str)]) -> TempDir {
 
 async fn load(folder: &TempDir) -> Catalogue {
     let place = place::open_folder(&folder.path().to_string_lossy(), &Vec::new()).expect("a folder");
-    let terms = Terms { provider: Provider::Cpu, max_model_bytes: 1 << 30, limit_from: "" };
+    let terms =
+        Terms { provider: Provider::Cpu, providers: Providers::default(), max_model_bytes: 1 << 30, limit_from: "" };
     let mut scanner = Scanner::new(Repository::new(place), terms);
     scanner.scan().await.expect("a scan");
     let found = built_in::found(Provider::Cpu).expect("the built-in backbones").into_iter().chain(scanner.found());

@@ -23,7 +23,7 @@ pub struct Bare {
 impl Bare {
     /// A session of `threads` threads for batches of `batch` images.
     pub fn open(runtime: &Runtime, backbone: &Entry, threads: usize, batch: usize) -> Result<Bare> {
-        let session = Session::open(runtime, &backbone.network(), threads, Provider::Cpu)?;
+        let session = Session::open(runtime, &backbone.network(), threads, &Provider::Cpu.into())?;
         let preprocessor = Preprocessor::new(&backbone.preprocessing);
         let pixels = vec![0.0; batch * preprocessor.output_len()];
         Ok(Bare { session, preprocessor, pixels, features: Vec::new() })

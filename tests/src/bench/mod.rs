@@ -7,6 +7,7 @@
 //! - [`extract_memory`]: what a long stream leaves behind.
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
 //! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
+//! - [`extract_gpu`]: what reaches a GPU of what it can do.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -16,6 +17,7 @@ use anyhow::Result;
 
 pub mod bare;
 pub mod ceiling;
+pub mod extract_gpu;
 pub mod extract_jpeg;
 pub mod extract_latency;
 pub mod extract_memory;
@@ -47,6 +49,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "extract-mixed", run: || Box::pin(extract_mixed::run()) },
     Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
     Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
+    Bench { name: "extract-gpu", run: || Box::pin(extract_gpu::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

@@ -1,7 +1,8 @@
-//! `graft backbone`: pull, list, show or remove backbones.
+//! `graft backbone`: pull, list, show, measure or remove backbones.
 //!
 //! # Layout
 //! - [`add`]: pulls a model into a directory that an extractor watches. [`manifest`]: the file that it puts beside it.
+//! - [`bench`]: measures thread layouts and batches on this machine. [`run_table`]: writes the best into a manifest.
 //! - [`folder`]: the directory, and its folders: made and removed in one step, as the extractor sees it.
 
 use std::{path::PathBuf, str::FromStr};
@@ -20,10 +21,12 @@ use crate::{
 };
 
 mod add;
+mod bench;
 mod folder;
 mod manifest;
+mod run_table;
 
-/// Pull, list, show or remove backbones.
+/// Pull, list, show, measure or remove backbones.
 #[derive(Args)]
 pub struct Backbone {
     #[command(subcommand)]
@@ -41,6 +44,9 @@ enum Command {
         /// Its name, or NAME@HASH for one version of it.
         name: String,
     },
+    /// Find the thread layout and the batch that run the most images a second on this machine, and write them into the
+    /// backbone's manifest. A running extractor notices. Nothing else should run meanwhile.
+    Bench(bench::Bench),
     /// Remove a backbone that `add` put there. Streams in flight are finished; heads fitted on it stay.
     Remove(Remove),
 }
@@ -83,6 +89,7 @@ impl Backbone {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         match self.command.unwrap_or(Command::List) {
             Command::Add(add) => return add.run(graft, output).await,
+            Command::Bench(bench) => return bench.run(output).await,
             Command::List => {
                 let backbones = all(graft).await?;
                 output.show(|| list(&backbones), || backbones.iter().map(json).collect())?;

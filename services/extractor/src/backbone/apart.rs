@@ -27,7 +27,7 @@ pub(super) fn probe(session: &mut Session) -> Result<BatchSize, SessionError> {
 }
 
 /// Numbers between -`scale` and `scale` that follow no pattern, the same ones each time (Knuth's MMIX generator).
-fn noise(len: usize, scale: f32) -> Vec<f32> {
+pub(crate) fn noise(len: usize, scale: f32) -> Vec<f32> {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

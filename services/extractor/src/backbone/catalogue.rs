@@ -13,7 +13,9 @@ use super::{
     detach::{BatchSize, Cut, DetachError, Detached, Input, detach},
     listed::Listed,
     manifest::Manifest,
-    session::{Network, Provider},
+    provider::Provider,
+    run::Run,
+    session::Network,
     space::SpaceId,
 };
 use crate::preprocessing::Preprocessing;
@@ -33,6 +35,8 @@ pub struct Entry {
     pub batch: BatchSize,
     /// What is done to an image first.
     pub preprocessing: Preprocessing,
+    /// How it is run.
+    pub run: Run,
 }
 
 impl Entry {
@@ -41,6 +45,7 @@ impl Entry {
         Network {
             bytes: &self.model,
             file: &self.file,
+            input: &self.input.name,
             shape: self.input.image_shape(self.preprocessing.height(), self.preprocessing.width()),
             dimension: self.description.dimension as usize,
             batch: self.batch,
@@ -193,9 +198,9 @@ impl Catalogue {
         all
     }
 
-    /// Whether a backbone of this catalogue has this space.
-    pub fn has_space(&self, space: &str) -> bool {
-        self.get(space).is_ok()
+    /// Whether a backbone of this catalogue has this space, and is run in this way.
+    pub fn has(&self, space: &str, run: &Run) -> bool {
+        self.get(space).is_ok_and(|listed| listed.run() == run)
     }
 
     /// How many places have something wrong.
@@ -226,7 +231,8 @@ impl Model {
         &self.detached.hash
     }
 
-    /// The backbone that it is with this manifest, which asks for `preprocessing`.
+    /// The backbone that it is with this manifest, which asks for `preprocessing`. `provider` runs it unless the manifest
+    /// names another.
     pub fn entry(
         self,
         manifest: Manifest,
@@ -234,7 +240,7 @@ impl Model {
         provider: Provider,
     ) -> Result<Entry, Undetachable> {
         let Model { path, detached } = self;
-        let Manifest { name, provenance, .. } = manifest;
+        let Manifest { name, provenance, run, .. } = manifest;
         let file = path.display().to_string();
         let input = &detached.input;
         let fits = input.accept(preprocessing.height(), preprocessing.width());
@@ -242,7 +248,8 @@ impl Model {
             .map_err(|source| Undetachable { path, source })?;
         // The graph says how its numbers are ordered; files of Hugging Face and timm do not.
         preprocessing.layout = detached.input.layout;
-        let precision = detached.precision.name();
+        let execution = run.execution(provider);
+        let precision = execution.precision(detached.precision);
         let space = SpaceId::new(&name, &detached.hash, &detached.feature_tensor, &preprocessing, precision);
         let description = Backbone {
             name,
@@ -257,7 +264,7 @@ impl Model {
                 max_batch: u32::from(detached.batch.size == BatchSize::One),
                 batch_reason: detached.batch.reason.clone(),
             }),
-            provider: provider.name().to_owned(),
+            provider: execution.provider.name().to_owned(),
             precision: precision.to_owned(),
             model_hash: detached.hash.to_hex().to_string(),
             default: false,
@@ -265,7 +272,7 @@ impl Model {
             error: String::new(),
         };
         let Detached { model, input, batch, .. } = detached;
-        Ok(Entry { description, model, file, input, batch: batch.size, preprocessing })
+        Ok(Entry { description, model, file, input, batch: batch.size, preprocessing, run })
     }
 }
 

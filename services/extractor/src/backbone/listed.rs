@@ -11,7 +11,8 @@ use super::{
     built_in,
     catalogue::{Entry, Model, Undetachable},
     manifest::Manifest,
-    session::Provider,
+    provider::Provider,
+    run::Run,
 };
 use crate::preprocessing::Preprocessing;
 
@@ -77,7 +78,12 @@ impl Listed {
         }
     }
 
-    /// Read the model and cut it again.
+    /// How it is run.
+    pub fn run(&self) -> &Run {
+        &self.manifest.run
+    }
+
+    /// Read the model and cut it again. `provider` runs it unless its manifest names another.
     pub async fn load(&self, provider: Provider) -> Result<Entry, LoadError> {
         let (manifest, preprocessing) = (self.manifest.clone(), self.preprocessing.clone());
         let Origin::Stored { store, path, folder } = &self.origin else {

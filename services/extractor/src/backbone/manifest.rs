@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{
     detach::{Cut, MAX_FEATURES},
     options::Options,
+    run::Run,
 };
 use crate::preprocessing::BadOption;
 
@@ -23,6 +24,9 @@ pub struct Manifest {
     /// Where the network is cut, unless at its classifier.
     #[serde(default)]
     pub detach: Cut,
+    /// What runs it, and how it is laid out, unless as the extractor's flags say.
+    #[serde(default)]
+    pub run: Run,
 }
 
 /// Why a manifest cannot be used.
@@ -70,6 +74,7 @@ impl Manifest {
         require(named, "detach.features", features, "the names of at most 16 tensors are expected")?;
         let used = token.is_none() || !features.is_empty();
         require(used, "detach.token", token, "it is for tensors that `detach.features` names")?;
+        self.run.check()?;
         match &self.preprocessing {
             Some(Options::Table(table)) => Ok(table.preprocessing().map(|_| ())?),
             Some(Options::File(file)) => {
@@ -122,5 +127,9 @@ mod tests {
         assert!(cut("token = \"class\"").contains("detach.token"));
         assert!(cut("token = \"last\"").contains("last"));
         assert!(cut("tensors = []").contains("tensors"));
+        let run = |part: &str| refused("[preprocessing]", &format!("[run]\n{part}\n[preprocessing]"));
+        assert!(run("batch = 0").contains("run.batch"));
+        assert!(run("provider = \"gpu\"").contains("gpu"));
+        assert!(run("lane = 1").contains("lane"));
     }
 }

@@ -2,46 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ort::{
-    environment::Environment,
-    ep::{CPU, CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT},
-    session::builder::GraphOptimizationLevel,
-    value::TensorRef,
+use ort::{environment::Environment, session::builder::GraphOptimizationLevel, value::TensorRef};
+
+pub use super::provider::Provider;
+use super::{
+    apart,
+    detach::BatchSize,
+    provider::{Execution, Providers},
 };
-
-use super::{apart, detach::BatchSize};
-
-/// What runs a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Provider {
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU.
-    Cuda,
-    /// An NVIDIA GPU, through TensorRT.
-    #[value(name = "tensorrt")]
-    TensorRt,
-}
-
-impl Provider {
-    /// Its name in flags and descriptions.
-    pub fn name(self) -> &'static str {
-        match self {
-            Provider::Cpu => "cpu",
-            Provider::Cuda => "cuda",
-            Provider::TensorRt => "tensorrt",
-        }
-    }
-
-    fn dispatch(self) -> ExecutionProviderDispatch {
-        // Asked for and missing is an error, never a silent fall back to the processor.
-        match self {
-            Provider::Cpu => CPU::default().build(),
-            Provider::Cuda => CUDA::default().build().error_on_failure(),
-            Provider::TensorRt => TensorRT::default().build().error_on_failure(),
-        }
-    }
-}
 
 /// Why a network cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +26,7 @@ pub enum SessionError {
     },
     /// The execution provider is not there.
     #[error(
-        "{name}: this ONNX Runtime ({path}) has no such execution provider, or cannot load it: {reason}; use a build that has it, or --provider cpu"
+        "{name}: this ONNX Runtime ({path}) has no such execution provider, or cannot load it: {reason}; use a build that has it, or another by --provider or by `provider` in the manifest's [run]"
     )]
     Provider {
         /// The provider asked for.
@@ -74,6 +42,14 @@ pub enum SessionError {
         /// The model's file.
         file: String,
         /// What ONNX Runtime said.
+        reason: String,
+    },
+    /// There is no place for TensorRT's engines.
+    #[error("{path}: TensorRT's engines cannot be kept there: {reason}; --tensorrt-cache names another directory")]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
         reason: String,
     },
     /// ONNX Runtime refused.
@@ -120,16 +96,17 @@ impl Runtime {
     pub fn require(&self, provider: Provider) -> Result<(), SessionError> {
         let missing =
             |reason: String| SessionError::Provider { name: provider.name(), path: self.path.clone(), reason };
-        let there = match provider {
-            Provider::Cpu => CPU::is_available(),
-            Provider::Cuda => CUDA::is_available(),
-            Provider::TensorRt => TensorRT::is_available(),
-        };
-        match there {
+        match provider.is_there() {
             Ok(true) => Ok(()),
             Ok(false) => Err(missing("it is not among those that it was built with".into())),
             Err(error) => Err(missing(error.to_string())),
         }
+    }
+
+    /// The providers that can be asked for.
+    pub fn providers(&self) -> Providers {
+        let there = |provider| self.require(provider).is_ok();
+        Providers { cuda: there(Provider::Cuda), tensorrt: there(Provider::TensorRt) }
     }
 
     /// The build of the library, for the log.
@@ -141,10 +118,12 @@ impl Runtime {
 /// A network that can be run, by one thread at a time.
 #[derive(Debug)]
 pub struct Session {
-    session: ort::session::Session,
-    shape: [usize; 3],
-    dimension: usize,
+    pub(super) session: ort::session::Session,
+    pub(super) shape: [usize; 3],
+    pub(super) dimension: usize,
     batch: BatchSize,
+    /// The number of the GPU that it runs on, if it does.
+    gpu: Option<u16>,
 }
 
 impl Session {
@@ -154,13 +133,15 @@ impl Session {
         runtime: &Runtime,
         network: &Network<'_>,
         threads: usize,
-        provider: Provider,
+        execution: &Execution,
     ) -> Result<Session, SessionError> {
+        runtime.require(execution.provider)?;
         let refused =
             |error: SessionError| SessionError::Open { file: network.file.to_owned(), reason: error.to_string() };
-        let session = Session::commit(runtime, network.bytes, threads, provider).map_err(refused)?;
-        let mut session =
-            Session { session, shape: network.shape, dimension: network.dimension, batch: BatchSize::Any };
+        let session = Session::commit(runtime, network, threads, execution).map_err(refused)?;
+        let gpu = execution.provider.is_gpu().then_some(execution.device_id);
+        let Network { shape, dimension, .. } = *network;
+        let mut session = Session { session, shape, dimension, batch: BatchSize::Any, gpu };
         session.batch = match network.batch {
             BatchSize::Unproven => apart::probe(&mut session).map_err(refused)?,
             known => known,
@@ -170,17 +151,17 @@ impl Session {
 
     fn commit(
         runtime: &Runtime,
-        model: &[u8],
+        network: &Network<'_>,
         threads: usize,
-        provider: Provider,
+        execution: &Execution,
     ) -> Result<ort::session::Session, SessionError> {
         let session = ort::session::Session::builder(&runtime.environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
-            .with_execution_providers([provider.dispatch()])?
-            .commit_from_memory(model)?;
+            .with_execution_providers(execution.dispatch(network)?)?
+            .commit_from_memory(network.bytes)?;
         Ok(session)
     }
 
@@ -192,6 +173,11 @@ impl Session {
     /// How many images go through the network at once: any number, or one.
     pub fn batch(&self) -> BatchSize {
         self.batch
+    }
+
+    /// The number of the GPU that it runs on, if it does.
+    pub fn gpu(&self) -> Option<u16> {
+        self.gpu
     }
 
     /// Run `images` preprocessed images, `pixels` being `[images]` of the network's shape, and put their features into
@@ -225,6 +211,8 @@ pub struct Network<'a> {
     pub bytes: &'a [u8],
     /// Where it comes from, for messages.
     pub file: &'a str,
+    /// The name of its input.
+    pub input: &'a str,
     /// The shape of one image: `[3, height, width]` or `[height, width, 3]`.
     pub shape: [usize; 3],
     /// Numbers in its feature.

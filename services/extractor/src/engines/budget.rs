@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metrics::gauge;
 use parking_lot::Mutex;
 
-use crate::{backbone::listed::Listed, engine::Layout};
+use crate::{backbone::listed::Listed, layout::Layout};
 
 /// Bytes in a mebibyte.
 const MIB: u64 = 1 << 20;
@@ -53,14 +53,14 @@ impl Budget {
         drop(taken);
         Some(Reservation { bytes, budget: budget.clone() })
     }
+}
 
-    /// Says that a backbone can never be loaded.
-    pub fn too_large(&self, name: &str, need: u64) -> String {
-        let (need, limit) = (need.div_ceil(MIB), self.limit / MIB);
-        format!(
-            "`{name}` needs about {need} MiB of memory; all backbones together may take {limit} MiB (--backbone-memory-mib)"
-        )
-    }
+/// Says that a backbone can never be loaded: it needs `need` bytes of `limit`.
+pub fn too_large(name: &str, need: u64, limit: u64) -> String {
+    let (need, limit) = (need.div_ceil(MIB), limit / MIB);
+    format!(
+        "`{name}` needs about {need} MiB of memory; all backbones together may take {limit} MiB (--backbone-memory-mib)"
+    )
 }
 
 impl Taken {
@@ -80,12 +80,11 @@ impl Drop for Reservation {
 }
 
 /// About what the engine of a backbone takes, in bytes: each session has the weights to itself, each lane a batch of
-/// `[max_batch, 3, height, width]` f32.
+/// `[images, 3, height, width]` f32.
 pub fn need(listed: &Listed, layout: &Layout) -> u64 {
     let pixels =
         listed.description.preprocessing.as_ref().map_or(0, |p| u64::from(p.crop_height) * u64::from(p.crop_width));
-    let batch = pixels * 3 * 4 * layout.max_batch as u64;
-    listed.model_bytes * layout.sessions() as u64 + batch * layout.lanes() as u64
+    listed.model_bytes * layout.sessions() as u64 + pixels * 3 * 4 * layout.images() as u64
 }
 
 #[cfg(test)]
@@ -106,7 +105,7 @@ mod tests {
 
     #[test]
     fn too_large_says_how_much_and_which_flag() {
-        let said = Budget::new(64 * MIB).too_large("vgg", 100 * MIB + 1);
+        let said = too_large("vgg", 100 * MIB + 1, 64 * MIB);
         assert!(said.contains("vgg") && said.contains("101 MiB") && said.contains("64 MiB"), "{said}");
     }
 }

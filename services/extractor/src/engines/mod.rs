@@ -20,9 +20,10 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use tonic::{Code, Status};
 
 use crate::{
-    backbone::{catalogue::Catalogue, listed::Listed, session::Runtime},
-    engine::{Engine, Layout},
+    backbone::{catalogue::Catalogue, listed::Listed, run::Run, session::Runtime},
+    engine::Engine,
     error::{absent_backbone, load_status},
+    layout::{Defaults, Layout},
 };
 use budget::{Budget, Reservation};
 
@@ -37,7 +38,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 pub struct Engines {
     catalogue: RwLock<Arc<Catalogue>>,
     runtime: Arc<Runtime>,
-    layout: Layout,
+    defaults: Defaults,
     budget: Arc<Budget>,
     /// By embedding space, so that a new version of a backbone is another engine.
     slots: Mutex<BTreeMap<String, Slot>>,
@@ -47,6 +48,8 @@ pub struct Engines {
 #[derive(Clone, Debug)]
 struct Slot {
     engine: Arc<OnceCell<Arc<Engine>>>,
+    /// What its manifest says of how it is run: another layout is another engine of the same space.
+    run: Run,
     /// When it was last asked for.
     used: Instant,
     /// When it could last not be started, and why.
@@ -64,11 +67,11 @@ impl Slot {
 
 impl Engines {
     /// No engine yet; `memory` bytes for all of them.
-    pub fn new(catalogue: Catalogue, runtime: Runtime, layout: Layout, memory: u64) -> Engines {
+    pub fn new(catalogue: Catalogue, runtime: Runtime, defaults: Defaults, memory: u64) -> Engines {
         Engines {
             catalogue: RwLock::new(Arc::new(catalogue)),
             runtime: Arc::new(runtime),
-            layout,
+            defaults,
             budget: Arc::new(Budget::new(memory)),
             slots: Mutex::default(),
         }
@@ -100,7 +103,7 @@ impl Engines {
         let catalogue = self.catalogue();
         let listed = catalogue.get(name).map_err(absent_backbone)?;
         let space = &listed.description.space;
-        let slot = self.slot(space);
+        let slot = self.slot(space, listed.run());
         if slot.engine.get().is_none()
             && let Some((when, status)) = slot.failed
             && when.elapsed() < TRY_AGAIN
@@ -116,12 +119,13 @@ impl Engines {
         self.engine("").await.map(drop)
     }
 
-    /// Serve another catalogue from now on. Engines of backbones that are no longer in it end with their last stream.
+    /// Serve another catalogue from now on. Engines of backbones that are no longer in it, or that are to be run otherwise, end
+    /// with their last stream.
     pub fn replace(&self, catalogue: Catalogue) {
         let catalogue = Arc::new(catalogue);
         *self.catalogue.write() = catalogue.clone();
         let mut slots = self.slots.lock();
-        let gone = slots.extract_if(.., |space, _| !catalogue.has_space(space)).collect::<Vec<_>>();
+        let gone = slots.extract_if(.., |space, slot| !catalogue.has(space, &slot.run)).collect::<Vec<_>>();
         drop(slots);
         for (space, slot) in gone {
             if slot.engine.initialized() {
@@ -134,10 +138,14 @@ impl Engines {
         self.catalogue.read().clone()
     }
 
-    fn slot(&self, space: &str) -> Slot {
+    fn slot(&self, space: &str, run: &Run) -> Slot {
         let mut slots = self.slots.lock();
-        let new = || Slot { engine: Arc::default(), used: Instant::now(), failed: None };
+        let new = || Slot { engine: Arc::default(), run: run.clone(), used: Instant::now(), failed: None };
         let slot = slots.entry(space.to_owned()).or_insert_with(new);
+        if slot.run != *run {
+            // Somebody who had the earlier catalogue came back with it just after it was replaced.
+            *slot = new();
+        }
         slot.used = Instant::now();
         slot.clone()
     }
@@ -152,10 +160,11 @@ impl Engines {
     }
 
     async fn start(&self, catalogue: &Catalogue, listed: &Listed) -> Result<Arc<Engine>, Status> {
-        let memory = self.reserve(listed)?;
-        let mut entry = listed.load(self.layout.provider).await.map_err(load_status)?;
+        let layout = self.defaults.layout(listed.run());
+        let memory = self.reserve(listed, &layout)?;
+        let mut entry = listed.load(self.defaults.provider).await.map_err(load_status)?;
         entry.description = catalogue.describe(listed);
-        let (runtime, layout) = (self.runtime.clone(), self.layout.clone());
+        let runtime = self.runtime.clone();
         let started = spawn_blocking(move || Engine::start(&runtime, &entry, &layout, memory));
         let started = started.await.map_err(|error| status::internal(format!("the start was broken off: {error}")))?;
         counter!("graft_extractor_backbone_loads_total").increment(1);
@@ -165,10 +174,11 @@ impl Engines {
     }
 
     /// Memory for an engine, which those that were not used for the longest time give up if need be.
-    fn reserve(&self, listed: &Listed) -> Result<Reservation, Status> {
-        let need = budget::need(listed, &self.layout);
+    fn reserve(&self, listed: &Listed, layout: &Layout) -> Result<Reservation, Status> {
+        let need = budget::need(listed, layout);
         if need > self.budget.limit() {
-            return Err(status::precondition("backbone", self.budget.too_large(&listed.description.name, need)));
+            let said = budget::too_large(&listed.description.name, need, self.budget.limit());
+            return Err(status::precondition("backbone", said));
         }
         loop {
             if let Some(reservation) = Budget::reserve(&self.budget, need) {

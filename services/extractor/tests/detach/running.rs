@@ -23,11 +23,12 @@ pub fn open(detached: &Detached, side: u32, batch: BatchSize) -> Result<Session,
     let network = Network {
         bytes: &detached.model,
         file: "model.onnx",
+        input: &detached.input.name,
         shape: detached.input.image_shape(side, side),
         dimension: detached.dimension,
         batch,
     };
-    Session::open(runtime(), &network, 2, Provider::Cpu)
+    Session::open(runtime(), &network, 2, &Provider::Cpu.into())
 }
 
 /// An image of numbers in [-1, 1] that differ from place to place.

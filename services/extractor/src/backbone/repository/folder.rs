@@ -12,7 +12,7 @@ use crate::{
         detach::Cut,
         listed::{Listed, Origin},
         manifest::Manifest,
-        session::Provider,
+        provider::{Provider, Providers},
     },
     preprocessing::Preprocessing,
 };
@@ -23,8 +23,10 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// What folders are read with.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// What will run the networks.
+    /// What runs the networks, unless a manifest names another.
     pub provider: Provider,
+    /// What a manifest may name.
+    pub providers: Providers,
     /// The largest model file, in bytes.
     pub max_model_bytes: u64,
     /// What decides that, for messages; begins with a blank or is empty.
@@ -83,6 +85,10 @@ impl<'a> Reader<'a> {
         let text = std::str::from_utf8(&bytes).map_err(|error| lasting(error.to_string()))?;
         let manifest = Manifest::parse(text).map_err(|error| lasting(error.to_string()))?;
         self.name.clone_from(&manifest.name);
+        if let Some(provider) = manifest.run.provider.filter(|provider| !self.terms.providers.has(*provider)) {
+            let (name, names) = (provider.name(), self.terms.providers.names());
+            return Err(lasting(format!("run.provider: `{name}` is not in this ONNX Runtime, which has: {names}")));
+        }
         let told = configs::told(manifest.preprocessing.as_ref(), |name| self.file(name).is_some());
         let preprocessing = match told.map_err(|error| lasting(error.to_string()))? {
             Told::Here(preprocessing) => preprocessing,

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::backbone::{
         catalogue::{Absent, Catalogue},
-        session::Provider,
+        provider::{Provider, Providers},
     };
 
     const MODEL: &[u8] = include_bytes!("../../../backbones/efficientnet-lite0/model.onnx");
@@ -120,7 +120,12 @@ mod tests {
 
     fn scanner(folder: &Path, max_model_bytes: u64) -> Scanner {
         let place = open_folder(&folder.display().to_string(), &Vec::new()).unwrap();
-        let terms = Terms { provider: Provider::Cpu, max_model_bytes, limit_from: " (the budget)" };
+        let terms = Terms {
+            provider: Provider::Cpu,
+            providers: Providers::default(),
+            max_model_bytes,
+            limit_from: " (the budget)",
+        };
         Scanner::new(Repository::new(place), terms)
     }
 
@@ -151,9 +156,35 @@ mod tests {
         add(folder.path(), "one", &named("one").replace("bicubic", "nearest"), MODEL);
         let changed = catalogue(&mut scanner).await;
         assert_ne!(changed.get("one").unwrap().description.space, first.description.space);
-        assert!(!changed.has_space(&first.description.space));
+        assert!(!changed.has(&first.description.space, first.run()));
         fs::remove_dir_all(folder.path().join("two")).unwrap();
         assert!(matches!(catalogue(&mut scanner).await.get("two"), Err(Absent::Unknown { .. })));
+    }
+
+    #[tokio::test]
+    async fn how_it_is_run_is_no_part_of_the_space_but_for_its_precision() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut scanner = scanner(folder.path(), 1 << 30);
+        scanner.terms.providers = Providers { cuda: true, tensorrt: true };
+        let mut spaces = Vec::new();
+        for (run, provider, precision) in [
+            ("", "cpu", "fp32"),
+            ("[run]\nlanes = 1\nbatch = 4\n", "cpu", "fp32"),
+            ("[run]\nprovider = 'cuda'\n", "cuda", "fp32"),
+            ("[run]\nprovider = 'tensorrt'\n", "tensorrt", "tf32"),
+            ("[run]\nprovider = 'tensorrt'\n[run.tensorrt]\nfp16 = true\n", "tensorrt", "fp16"),
+        ] {
+            add(folder.path(), "one", &(named("one") + run), MODEL);
+            let catalogue = catalogue(&mut scanner).await;
+            let listed = catalogue.get("one").unwrap();
+            let description = &listed.description;
+            assert_eq!((description.provider.as_str(), description.precision.as_str()), (provider, precision));
+            assert_eq!(listed.load(Provider::Cpu).await.unwrap().description, *description, "as it is loaded");
+            assert!(catalogue.has(&description.space, listed.run()));
+            spaces.push(description.space.clone());
+        }
+        assert!(spaces[0] == spaces[1] && spaces[0] == spaces[2], "{spaces:?}");
+        assert!(spaces[2] != spaces[3] && spaces[3] != spaces[4] && spaces[4] != spaces[0], "{spaces:?}");
     }
 
     #[tokio::test]
@@ -165,6 +196,7 @@ mod tests {
         add(folder.path(), "key", &named("key").replace("crop =", "crops ="), MODEL);
         add(folder.path(), "taken", &named("one"), MODEL);
         add(folder.path(), "file", &named("file").replace("model.onnx", "other.onnx"), MODEL);
+        add(folder.path(), "gpu", &(named("gpu") + "[run]\nprovider = 'cuda'\n"), MODEL);
         add(folder.path(), "bare", "", MODEL);
         fs::remove_file(folder.path().join("bare/net.toml")).unwrap();
         add(folder.path(), ".hidden", &named("hidden"), MODEL);
@@ -175,6 +207,7 @@ mod tests {
             ("half", ["half/model.onnx", "truncated"]),
             ("key", ["key/net.toml", "crops"]),
             ("file", ["file/net.toml", "other.onnx"]),
+            ("gpu", ["run.provider: `cuda`", "has: cpu"]),
             ("bare", ["bare/model.onnx", "no manifest"]),
         ] {
             let error = broken(&catalogue, name);
@@ -184,7 +217,7 @@ mod tests {
         let taken = all.iter().find(|backbone| backbone.name == "one" && !backbone.error.is_empty()).unwrap();
         assert!(taken.error.contains("taken/net.toml"), "{}", taken.error);
         assert!(catalogue.get("one").is_ok() && catalogue.get("hidden").is_err());
-        assert_eq!(all.len(), 7, "one, and six faults");
+        assert_eq!(all.len(), 8, "one, and seven faults");
     }
 
     #[tokio::test]
@@ -201,7 +234,12 @@ mod tests {
         }
         let place =
             Place { store: store.clone(), path: "models".into(), uri: "s3://bucket/models".into(), directory: None };
-        let terms = Terms { provider: Provider::Cpu, max_model_bytes: 1 << 30, limit_from: "" };
+        let terms = Terms {
+            provider: Provider::Cpu,
+            providers: Providers::default(),
+            max_model_bytes: 1 << 30,
+            limit_from: "",
+        };
         let mut scanner = Scanner::new(Repository::new(place), terms);
         let names: Vec<String> =
             catalogue(&mut scanner).await.descriptions().into_iter().map(|backbone| backbone.name).collect();
