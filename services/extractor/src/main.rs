@@ -18,6 +18,7 @@ use graft_extractor::{
     },
     config::Config,
     engines::Engines,
+    fetch::Fetcher,
     inference::Inference,
     onnxruntime,
     service::Extractor,
@@ -35,19 +36,20 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    let (engines, watch) = match build(&config).await {
+    let (engines, fetcher, watch) = match build(&config).await {
         Ok(built) => built,
         Err(error) => return fail(&error, EXIT_BAD_CONFIG),
     };
-    match run(config, engines, watch).await {
+    match run(config, engines, fetcher, watch).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
 /// Everything that only the configuration decides.
-async fn build(config: &Config) -> Result<(Engines, Option<Watch>)> {
+async fn build(config: &Config) -> Result<(Engines, Option<Arc<Fetcher>>, Option<Watch>)> {
     telemetry::log(config.common.log_format, &config.common.log_level).context("log-level")?;
+    let fetcher = config.fetcher(&place::environment()).context("image-uri")?;
     let library = onnxruntime::locate(config.onnxruntime.as_deref())?;
     let runtime = Runtime::load(&library)?;
     runtime.require(config.provider).context("provider")?;
@@ -58,7 +60,7 @@ async fn build(config: &Config) -> Result<(Engines, Option<Watch>)> {
         None => Catalogue::new(built_in::found(config.provider)?, &config.default_backbone),
     };
     catalogue.get("").context("default-backbone")?;
-    Ok((Engines::new(catalogue, runtime, config.layout(), config.backbone_memory()), watch))
+    Ok((Engines::new(catalogue, runtime, config.layout(), config.backbone_memory()), fetcher, watch))
 }
 
 /// The repository of backbones, scanned once.
@@ -75,7 +77,7 @@ async fn repository(config: &Config) -> Result<Option<Watch>> {
     }))
 }
 
-async fn run(config: Config, engines: Engines, watch: Option<Watch>) -> Result<()> {
+async fn run(config: Config, engines: Engines, fetcher: Option<Arc<Fetcher>>, watch: Option<Watch>) -> Result<()> {
     let stop = serve::stop_signal()?;
     let metrics = telemetry::record()?;
     let ready = Ready::default();
@@ -88,8 +90,9 @@ async fn run(config: Config, engines: Engines, watch: Option<Watch>) -> Result<(
         tokio::spawn(watch.run(engines.clone()));
     }
     let calls = config.max_streams as usize;
-    let extractor = Extractor::new(engines.clone(), calls, usize::from(config.stream_window));
-    let inference = Inference::new(engines, calls, ready.clone());
+    let cache = config.embedding_cache();
+    let extractor = Extractor::new(engines.clone(), cache.clone(), fetcher, calls, usize::from(config.stream_window));
+    let inference = Inference::new(engines, cache, calls, ready.clone());
     let extractor = ExtractorServiceServer::new(extractor)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
