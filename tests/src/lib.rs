@@ -7,7 +7,7 @@
 //! - [`services`]: start, watch, kill and restart the binaries.
 //! - [`calls`]: the few calls that most tests make.
 //! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot.
-//! - [`bucket`]: a bucket of an S3 server in this process.
+//! - [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
 
@@ -17,3 +17,4 @@ pub mod calls;
 pub mod fashion;
 pub mod pictures;
 pub mod services;
+pub mod web;

@@ -15,6 +15,11 @@ pub fn encoded(bytes: impl Into<Bytes>) -> Image {
     Image { source: Some(image::Source::Encoded(bytes.into())) }
 }
 
+/// An image of the wire that is somewhere else.
+pub fn at(uri: impl Into<String>) -> Image {
+    Image { source: Some(image::Source::Uri(uri.into())) }
+}
+
 /// A photo of the reference, as its file has it.
 pub fn photo(name: &str) -> Result<Bytes> {
     Ok(std::fs::read(root().join("tests/data/reference/images").join(name))?.into())

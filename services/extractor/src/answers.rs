@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::Status;
 
+use crate::cache::Keep;
+
 type Ids = Arc<Mutex<HashSet<String>>>;
 
 /// One message for the caller, and the tickets that it settles.
@@ -49,6 +51,8 @@ pub struct Ticket {
     /// The caller's id of the image.
     pub id: String,
     answers: Answers,
+    /// Where its embedding is kept for the next time, if it is.
+    keep: Option<Keep>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -76,7 +80,12 @@ impl Answers {
         if !self.open.lock().insert(id.clone()) {
             return Err(NoTicket::InUse(id));
         }
-        Ok(Ticket { id, answers: self.clone(), _permit: permit })
+        Ok(Ticket { id, answers: self.clone(), keep: None, _permit: permit })
+    }
+
+    /// Whether there is a ticket without waiting for one.
+    pub fn has_ticket(&self) -> bool {
+        self.tickets.available_permits() > 0
     }
 
     /// Send a message that settles no ticket. `false` if the caller went away.
@@ -104,6 +113,23 @@ impl Ticket {
     /// Whether the caller went away.
     pub fn abandoned(&self) -> bool {
         self.answers.sender.is_closed()
+    }
+
+    /// Wait until the caller goes away.
+    pub async fn gone(&self) {
+        self.answers.sender.closed().await;
+    }
+
+    /// Once there is an embedding, keep it there.
+    pub fn keep_in(&mut self, keep: Keep) {
+        self.keep = Some(keep);
+    }
+
+    /// Keep the embedding, if that was asked for.
+    pub fn keep(&mut self, embedding: &[f32]) {
+        if let Some(keep) = self.keep.take() {
+            keep.embedding(embedding);
+        }
     }
 
     /// Whether both belong to the same stream.

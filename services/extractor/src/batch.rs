@@ -19,7 +19,7 @@ use crate::{
         buffer::Buffer,
         session::{Session, SessionError},
     },
-    decode::{Limits, decode},
+    decode::{Limits, Source, decode},
     error::{decode_status, tensor_status},
     input::{Input, copy_tensor},
     preprocess::Preprocessor,
@@ -121,6 +121,12 @@ fn fill(input: &Input, preprocessor: &mut Preprocessor, limits: &Limits, slot: &
             preprocessor.run(&image, slot);
             Ok(())
         }
+        Input::Fetched(bytes) => {
+            let source = Source::Encoded(bytes.clone());
+            let image = decode(&source, limits).map_err(|error| status::invalid("image.uri", error.to_string()))?;
+            preprocessor.run(&image, slot);
+            Ok(())
+        }
         Input::Tensor(bytes) => copy_tensor(bytes, slot).map_err(|error| tensor_status(&error)),
     }
 }
@@ -135,7 +141,7 @@ mod tests {
     use super::*;
     use crate::{
         answers::Answers,
-        decode::{RawPixels, Source},
+        decode::RawPixels,
         preprocessing::{Channels, Layout, Preprocessing, Resize, Scale, Size},
         queue::{Priority, Queue},
         resize::Interpolation,

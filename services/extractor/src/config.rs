@@ -1,18 +1,20 @@
 //! The extractor's configuration: each flag is `GRAFT_EXTRACTOR_…` in the environment and an entry of the file.
 
-use std::{env, net::SocketAddr, path::PathBuf, thread::available_parallelism};
+use std::{env, net::SocketAddr, path::PathBuf, sync::Arc, thread::available_parallelism, time::Duration};
 
 use clap::{Args, Parser, Subcommand, value_parser};
 use graft_chassis::config::CommonArgs;
-use graft_pull::MAX_MODEL_BYTES;
+use graft_pull::{Allowed, MAX_MODEL_BYTES, allowed::error::PrefixError, place::Environment};
 
 use crate::{
     backbone::{
         provider::{Provider, Providers},
         repository::folder::Terms,
     },
+    cache::EmbeddingCache,
     decode::Limits,
     engines::memory,
+    fetch::{Bounds, Fetcher},
     layout::Defaults,
 };
 
@@ -81,6 +83,10 @@ pub struct Config {
     #[arg(long, default_value_t = 128, value_parser = value_parser!(u32).range(16..=65536), value_name = "MIB")]
     pub queue_mib: u32,
 
+    /// Mebibytes of embeddings to keep, of images that may come again; 0 for none. What is asked for often stays.
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=1 << 20), value_name = "MIB")]
+    pub embedding_cache_mib: u32,
+
     /// The largest encoded image, in bytes.
     #[arg(long, default_value_t = 16 << 20, value_parser = value_parser!(u32).range(1..=16 << 20), value_name = "BYTES")]
     pub max_image_bytes: u32,
@@ -88,6 +94,20 @@ pub struct Config {
     /// The most pixels of an image, known from its header before anything is decoded.
     #[arg(long, default_value_t = 50_000_000, value_parser = value_parser!(u32).range(1..=268_435_456), value_name = "PIXELS")]
     pub max_image_pixels: u32,
+
+    /// Let requests name images by URIs below this prefix: file:///DIRECTORY, https://HOST/PATH, http://HOST/PATH,
+    /// s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH. May be given several times, or several with commas
+    /// between them; none unless told. Nothing else is asked, redirects are not followed, and proxies not used.
+    #[arg(long, value_delimiter = ',', value_name = "PREFIX")]
+    pub image_uri: Vec<String>,
+
+    /// Seconds that an image may take to be fetched.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u16).range(1..=600), value_name = "SECONDS")]
+    pub image_uri_seconds: u16,
+
+    /// Images that are fetched at once, one stream at most a quarter of them. Each may take --max-image-bytes of memory.
+    #[arg(long, default_value_t = 32, value_parser = value_parser!(u16).range(1..=4096), value_name = "IMAGES")]
+    pub image_uri_fetches: u16,
 
     /// What all services have.
     #[command(flatten)]
@@ -122,6 +142,27 @@ impl Config {
             0 => memory::machine() / 2,
             mebibytes => u64::from(mebibytes) << 20,
         }
+    }
+
+    /// Where embeddings are kept, if they are.
+    pub fn embedding_cache(&self) -> Option<Arc<EmbeddingCache>> {
+        let bytes = u64::from(self.embedding_cache_mib) << 20;
+        (bytes > 0).then(|| Arc::new(EmbeddingCache::new(bytes)))
+    }
+
+    /// What fetches images by URI, if any may be. Directories are opened, and object stores' settings read from
+    /// `environment`.
+    pub fn fetcher(&self, environment: &Environment) -> Result<Option<Arc<Fetcher>>, PrefixError> {
+        if self.image_uri.is_empty() {
+            return Ok(None);
+        }
+        let allowed = Allowed::new(&self.image_uri, environment)?;
+        let bounds = Bounds {
+            bytes: u64::from(self.max_image_bytes),
+            time: Duration::from_secs(u64::from(self.image_uri_seconds)),
+            fetches: usize::from(self.image_uri_fetches),
+        };
+        Ok(Some(Arc::new(Fetcher::new(allowed, bounds))))
     }
 
     /// What a repository's folders are read with. A model that is larger than all memory for backbones need not be read.

@@ -13,9 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use graft_chassis::status;
-use graft_proto::v1::{Backbone, DType, EmbeddingBatch, ExtractFailure, ExtractResponse, extract_response::Message};
+use graft_proto::v1::{Backbone, ExtractFailure, ExtractResponse, extract_response::Message};
 use metrics::{Gauge, counter, gauge, histogram};
 use parking_lot::Mutex;
 
@@ -33,6 +32,7 @@ use crate::{
     layout::Layout,
     preprocess::Preprocessor,
     queue::{Priority, Queue},
+    rows::Rows,
 };
 
 /// A backbone with its queues and lanes. Dropping it ends the lanes once their queues are empty.
@@ -216,28 +216,16 @@ impl Lane {
     /// other in the queue, so neighbours of the same stream are what there is to find.
     fn answer(&mut self) {
         counter!("graft_extractor_images_total", "outcome" => "embedded").increment(self.done.len() as u64);
-        let mut rows = self.embeddings.chunks_exact(self.dimension.max(1));
-        let mut tickets = self.done.drain(..).peekable();
-        while let Some(first) = tickets.next() {
-            let mut data = Vec::new();
-            let dtype = first.dtype();
-            write(rows.next().unwrap_or_default(), dtype, &mut data);
-            let mut group = vec![first];
-            while let Some(next) = tickets.next_if(|next| next.same_stream(&group[0])) {
-                write(rows.next().unwrap_or_default(), dtype, &mut data);
-                group.push(next);
+        let mut rows = Rows::default();
+        let embeddings = self.embeddings.chunks_exact(self.dimension.max(1));
+        for (mut ticket, embedding) in self.done.drain(..).zip(embeddings) {
+            if !rows.takes(&ticket) {
+                rows.send(&self.space);
             }
-            let batch = EmbeddingBatch {
-                space: self.space.clone(),
-                dtype: dtype as i32,
-                dimension: self.dimension as u32,
-                ids: group.iter().map(|ticket| ticket.id.clone()).collect(),
-                data: Bytes::from(data),
-            };
-            let answers = group[0].answers().clone();
-            answers.settle(ExtractResponse { message: Some(Message::Embeddings(batch)) }, group);
+            ticket.keep(embedding);
+            rows.push(ticket, embedding);
         }
-        drop(tickets);
+        rows.send(&self.space);
         self.embeddings.clear();
     }
 }
@@ -260,14 +248,6 @@ fn tried(entry: &Entry, session: Option<&Arc<Mutex<Session>>>) -> Backbone {
         };
     }
     description
-}
-
-/// Write an embedding as the wire has it: packed, little-endian.
-fn write(row: &[f32], dtype: DType, data: &mut Vec<u8>) {
-    match dtype {
-        DType::F16 => data.extend(row.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes())),
-        DType::F32 | DType::Unspecified => data.extend(row.iter().flat_map(|value| value.to_le_bytes())),
-    }
 }
 
 /// Answer for an image that is not embedded.

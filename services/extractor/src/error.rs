@@ -1,6 +1,7 @@
 //! The one place where the extractor's errors become gRPC statuses.
 
 use graft_chassis::status;
+use graft_pull::allowed::error::FetchError;
 use tonic::Status;
 
 use crate::{
@@ -12,6 +13,16 @@ use crate::{
 /// The status of an image that could not be decoded.
 pub fn decode_status(error: &DecodeError) -> Status {
     status::invalid(error.field(), error.to_string())
+}
+
+/// The status of an image by URI that was not fetched.
+pub fn fetch_status(error: &FetchError) -> Status {
+    match error {
+        FetchError::NotAllowed => status::invalid("image.uri", format!("{error} (--image-uri of the extractor)")),
+        // The request is right, and may do later.
+        FetchError::Unavailable(_) => status::unavailable(format!("image.uri: {error}")),
+        error => status::invalid("image.uri", error.to_string()),
+    }
 }
 
 /// The status of a tensor that cannot be run.

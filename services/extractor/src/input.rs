@@ -9,6 +9,8 @@ use crate::decode::Source;
 pub enum Input {
     /// An image: to be decoded and preprocessed.
     Image(Source),
+    /// An encoded image that its caller named by a URI.
+    Fetched(Bytes),
     /// The network's input as its caller preprocessed it: `[3, height, width]`, f32, little-endian.
     Tensor(Bytes),
 }
@@ -39,7 +41,7 @@ impl Input {
     pub fn len(&self) -> usize {
         match self {
             Input::Image(source) => source.len(),
-            Input::Tensor(bytes) => bytes.len(),
+            Input::Fetched(bytes) | Input::Tensor(bytes) => bytes.len(),
         }
     }
 

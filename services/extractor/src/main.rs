@@ -24,6 +24,7 @@ use graft_extractor::{
     bench::Bench,
     config::{BenchBackbone, Config, Instead},
     engines::Engines,
+    fetch::Fetcher,
     inference::Inference,
     onnxruntime,
     service::Extractor,
@@ -58,12 +59,14 @@ async fn main() -> ExitCode {
 /// What only the configuration decides.
 struct Parts {
     runtime: Runtime,
+    fetcher: Option<Arc<Fetcher>>,
     catalogue: Catalogue,
     watch: Option<Watch>,
 }
 
 async fn parts(config: &Config) -> Result<Parts> {
     telemetry::log(config.common.log_format, &config.common.log_level).context("log-level")?;
+    let fetcher = config.fetcher(&place::environment()).context("image-uri")?;
     let library = onnxruntime::locate(config.onnxruntime.as_deref())?;
     let runtime = Runtime::load(&library)?;
     runtime.require(config.provider).context("provider")?;
@@ -77,7 +80,7 @@ async fn parts(config: &Config) -> Result<Parts> {
         let default = catalogue.get("").context("default-backbone")?;
         runtime.require(default.run().execution(config.provider).provider).context("default-backbone")?;
     }
-    Ok(Parts { runtime, catalogue, watch })
+    Ok(Parts { runtime, fetcher, catalogue, watch })
 }
 
 /// The repository of backbones, scanned once.
@@ -95,7 +98,7 @@ async fn repository(config: &Config, runtime: &Runtime) -> Result<Option<Watch>>
 }
 
 async fn run(config: Config, parts: Parts) -> Result<()> {
-    let Parts { runtime, catalogue, watch } = parts;
+    let Parts { runtime, fetcher, catalogue, watch } = parts;
     let engines = Engines::new(catalogue, runtime, config.defaults(), config.backbone_memory());
     let stop = serve::stop_signal()?;
     let metrics = telemetry::record()?;
@@ -109,8 +112,9 @@ async fn run(config: Config, parts: Parts) -> Result<()> {
         tokio::spawn(watch.run(engines.clone()));
     }
     let calls = config.max_streams as usize;
-    let extractor = Extractor::new(engines.clone(), calls, usize::from(config.stream_window));
-    let inference = Inference::new(engines, calls, ready.clone());
+    let cache = config.embedding_cache();
+    let extractor = Extractor::new(engines.clone(), cache.clone(), fetcher, calls, usize::from(config.stream_window));
+    let inference = Inference::new(engines, cache, calls, ready.clone());
     let extractor = ExtractorServiceServer::new(extractor)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);

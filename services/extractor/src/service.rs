@@ -1,42 +1,49 @@
 //! `graft.v1.ExtractorService`: translates between gRPC and the engines, and nothing else.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use graft_chassis::{deadline, status, streams};
 use graft_proto::v1::{
-    DType, ExtractItem, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
-    Image, ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
-    extractor_service_server::ExtractorService, image,
+    DType, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
+    ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
+    extractor_service_server::ExtractorService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    answers::{AnswerStream, Answers, NoTicket, Ticket},
-    batch::Refused,
-    decode::{RawPixels, Source},
-    engine::{Engine, refuse},
+    admission::Admission,
+    answers::{AnswerStream, Answers},
+    cache::EmbeddingCache,
+    engine::Engine,
     engines::Engines,
-    input::Input,
-    queue::{Job, Priority},
+    fetch::{Fetcher, Fetching},
+    queue::Priority,
+    reader::Reader,
 };
-
-/// The longest id of an item, in bytes.
-const ID_BYTES: usize = 256;
 
 /// Serves the engines.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     engines: Arc<Engines>,
+    cache: Option<Arc<EmbeddingCache>>,
+    fetcher: Option<Arc<Fetcher>>,
     /// One permit a stream.
     streams: Arc<Semaphore>,
     stream_window: usize,
 }
 
 impl Extractor {
-    /// Serve `engines` to at most `streams` streams at once, each with `stream_window` images under way.
-    pub fn new(engines: Arc<Engines>, streams: usize, stream_window: usize) -> Extractor {
-        Extractor { engines, streams: Arc::new(Semaphore::new(streams)), stream_window }
+    /// Serve `engines` and what is in `cache` to at most `streams` streams at once, each with `stream_window` images
+    /// under way. Without `fetcher`, images by URI are refused.
+    pub fn new(
+        engines: Arc<Engines>,
+        cache: Option<Arc<EmbeddingCache>>,
+        fetcher: Option<Arc<Fetcher>>,
+        streams: usize,
+        stream_window: usize,
+    ) -> Extractor {
+        Extractor { engines, cache, fetcher, streams: Arc::new(Semaphore::new(streams)), stream_window }
     }
 }
 
@@ -74,11 +81,13 @@ impl ExtractorService for Extractor {
         let (answers, stream) = Answers::new(self.stream_window, dtype);
         let backbone = extract_response::Message::Backbone(engine.description.clone());
         answers.send(Ok(ExtractResponse { message: Some(backbone) }));
+        let fetching = self.fetcher.as_ref().map(|fetcher| Fetching::new(fetcher.clone()));
+        let admission = Admission { engine, priority, deadline, cache: self.cache.clone() };
         tokio::spawn(async move {
             let _permit = permit;
-            let reader = Reader { engine, priority, deadline, answers };
+            let mut reader = Reader::new(admission, answers, fetching);
             if let Err(status) = reader.read(requests).await {
-                reader.answers.send(Err(status));
+                reader.fail(status);
             }
         });
         Ok(Response::new(stream))
@@ -126,77 +135,4 @@ fn expect_space(options: &ExtractOptions, engine: &Engine) -> Result<(), Status>
             status::quoted(&options.space)
         ),
     ))
-}
-
-/// Reads one stream's images into a queue.
-struct Reader {
-    engine: Arc<Engine>,
-    priority: Priority,
-    deadline: Option<Instant>,
-    answers: Answers,
-}
-
-impl Reader {
-    async fn read(&self, mut requests: Streaming<ExtractRequest>) -> Result<(), Status> {
-        while let Some(request) = requests.message().await? {
-            match request.message {
-                Some(extract_request::Message::Items(items)) => {
-                    for item in items.items {
-                        if !self.admit(item).await? {
-                            return Ok(());
-                        }
-                    }
-                }
-                Some(extract_request::Message::Options(_)) => {
-                    return Err(status::invalid("options", "given twice; only the first message holds the options"));
-                }
-                None => return Err(status::invalid("items", "a message without items")),
-            }
-        }
-        Ok(())
-    }
-
-    /// Queue one image, or answer why not. `false` if there is nobody to answer.
-    async fn admit(&self, item: ExtractItem) -> Result<bool, Status> {
-        if item.id.is_empty() || item.id.len() > ID_BYTES {
-            let found = item.id.len();
-            return Err(status::invalid("items.id", format!("{found} bytes; 1 to {ID_BYTES} bytes are accepted")));
-        }
-        let ticket = match self.answers.ticket(item.id).await {
-            Ok(ticket) => ticket,
-            Err(NoTicket::Gone) => return Ok(false),
-            Err(NoTicket::InUse(id)) => {
-                let message = format!("`{id}` was used for an image that is not answered yet; ids must be unique");
-                return Err(status::invalid("items.id", message));
-            }
-        };
-        match source(item.image) {
-            Ok(source) => Ok(self.enqueue(ticket, source).await),
-            Err(status) => {
-                refuse(Refused { ticket, status });
-                Ok(true)
-            }
-        }
-    }
-
-    async fn enqueue(&self, ticket: Ticket, source: Source) -> bool {
-        let queue = self.engine.queue(self.priority);
-        let Some(permit) = queue.room(source.len()).await else { return false };
-        let input = Input::Image(source);
-        queue.push(Job { input, ticket, deadline: self.deadline, pushed: Instant::now(), permit });
-        true
-    }
-}
-
-fn source(image: Option<Image>) -> Result<Source, Status> {
-    match image.and_then(|image| image.source) {
-        Some(image::Source::Encoded(bytes)) => Ok(Source::Encoded(bytes)),
-        Some(image::Source::Pixels(pixels)) => Ok(Source::Pixels(RawPixels {
-            height: pixels.height,
-            width: pixels.width,
-            channels: pixels.channels,
-            data: pixels.data,
-        })),
-        None => Err(status::invalid("image", "missing; encoded bytes or raw pixels are accepted")),
-    }
 }

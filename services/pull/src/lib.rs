@@ -1,4 +1,5 @@
-//! Gets model files from where they are published: this machine, HTTP, object stores, the Hugging Face hub.
+//! Gets files from where they are published: models from this machine, HTTP, object stores and the Hugging Face hub, and
+//! small files, such as images, from places that were allowed.
 //!
 //! It knows files, checksums and whether a file is a whole ONNX file. What the network in it is good for, it never asks.
 //!
@@ -7,12 +8,15 @@
 //! - [`pull`]: from a source to a file on this machine, and to its place.
 //! - [`download`]: from an object store, going on where the last try ended. [`hub`]: from the Hugging Face hub.
 //! - [`place`]: an object store, opened by its URL; a repository of backbones is one too.
+//! - [`allowed`]: small files from allowed places alone. [`direct`]: a client that follows no redirect and asks no proxy.
 //! - [`onnx`]: whether a file is an ONNX file, and whole. [`checksum`]: copies and hashes in one pass.
 //! - [`error`]: what can go wrong.
 
 #![forbid(unsafe_code)]
 
+pub mod allowed;
 pub mod checksum;
+pub mod direct;
 pub mod download;
 pub mod error;
 pub mod hub;
@@ -21,6 +25,7 @@ pub mod place;
 pub mod pull;
 pub mod source;
 
+pub use allowed::Allowed;
 pub use error::PullError;
 pub use pull::{Pulled, Puller};
 pub use source::Source;

@@ -8,7 +8,7 @@ use object_store::{
 };
 use url::{Position, Url};
 
-use crate::{error::PullError, source::Source};
+use crate::{direct::Direct, error::PullError, source::Source};
 
 /// The clients' own limits. A whole file may take long; silence may not.
 const OPTIONS: [(&str, &str); 3] =
@@ -38,11 +38,29 @@ pub struct Place {
 /// Open the object or prefix at `url`. `environment` may hold the credentials and the endpoint, named as the store's own
 /// tools name them: `AWS_…`, `GOOGLE_…`, `AZURE_…`.
 pub fn open(url: &Url, environment: &Environment) -> Result<Place, PullError> {
+    open_by(url, environment, Way::Any)
+}
+
+/// The same by a client that follows no redirect and asks no proxy.
+pub fn open_directly(url: &Url, environment: &Environment) -> Result<Place, PullError> {
+    open_by(url, environment, Way::Direct)
+}
+
+/// How a store is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As it and the environment say.
+    Any,
+    /// By a [direct](crate::direct) client.
+    Direct,
+}
+
+fn open_by(url: &Url, environment: &Environment, way: Way) -> Result<Place, PullError> {
     // The client panics without one. An earlier one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let failed = |error: object_store::Error| PullError::Failed { uri: url.to_string(), reason: error.to_string() };
     let (scheme, path) = ObjectStoreScheme::parse(url).map_err(|error| failed(error.into()))?;
-    let store = build(&scheme, url, environment).map_err(failed)?;
+    let store = build(&scheme, url, environment, way).map_err(failed)?;
     Ok(Place { store, path, uri: url.to_string(), directory: None })
 }
 
@@ -64,39 +82,45 @@ pub fn open_folder(location: &str, environment: &Environment) -> Result<Place, P
 
 /// Pour options into a builder; names that it does not know are not for it.
 macro_rules! configured {
-    ($builder:expr, $options:expr) => {
-        $options
+    ($builder:expr, $options:expr, $way:expr) => {{
+        let builder = $options
             .fold($builder, |builder, (key, value)| match key.to_ascii_lowercase().parse() {
                 Ok(key) => builder.with_config(key, value),
                 Err(_) => builder,
             })
-            .with_retry(retry())
-            .build()
-            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
-    };
+            .with_retry(retry());
+        let builder = match $way {
+            Way::Any => builder,
+            Way::Direct => builder.with_http_connector(Direct),
+        };
+        builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+    }};
 }
 
 fn build(
     scheme: &ObjectStoreScheme,
     url: &Url,
     environment: &Environment,
+    way: Way,
 ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     let options = |prefix: &'static str| {
         let own = OPTIONS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         own.chain(environment.iter().filter(move |(key, _)| key.starts_with(prefix)).cloned())
     };
     match scheme {
-        ObjectStoreScheme::AmazonS3 => configured!(AmazonS3Builder::new().with_url(url.as_str()), options("AWS_")),
+        ObjectStoreScheme::AmazonS3 => {
+            configured!(AmazonS3Builder::new().with_url(url.as_str()), options("AWS_"), way)
+        }
         ObjectStoreScheme::GoogleCloudStorage => {
-            configured!(GoogleCloudStorageBuilder::new().with_url(url.as_str()), options("GOOGLE_"))
+            configured!(GoogleCloudStorageBuilder::new().with_url(url.as_str()), options("GOOGLE_"), way)
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            configured!(MicrosoftAzureBuilder::new().with_url(url.as_str()), options("AZURE_"))
+            configured!(MicrosoftAzureBuilder::new().with_url(url.as_str()), options("AZURE_"), way)
         }
         ObjectStoreScheme::Http => {
             // A prefix that no variable has: web servers take no credentials.
             let options = options("\0").chain([("allow_http".to_owned(), (url.scheme() == "http").to_string())]);
-            configured!(HttpBuilder::new().with_url(&url[..Position::BeforePath]), options)
+            configured!(HttpBuilder::new().with_url(&url[..Position::BeforePath]), options, way)
         }
         _ => Err(object_store::Error::NotSupported { source: "this scheme is not supported".into() }),
     }

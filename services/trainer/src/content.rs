@@ -7,11 +7,12 @@ use graft_proto::v1::{Image, image::Source};
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// The hash of an image; `None` if it holds nothing.
+    /// The hash of an image; `None` if it holds nothing, or only says where its content is.
     pub fn of(image: &Image) -> Option<ContentHash> {
         let mut hasher = blake3::Hasher::new();
         match image.source.as_ref()? {
             Source::Encoded(bytes) => hasher.update(b"encoded\0").update(bytes),
+            Source::Uri(_) => return None,
             Source::Pixels(pixels) => {
                 hasher.update(b"pixels\0\0");
                 for number in [pixels.height, pixels.width, pixels.channels] {
@@ -50,5 +51,6 @@ mod tests {
         assert_eq!(pixels(2, 3), pixels(2, 3));
         assert!(pixels(2, 3) != pixels(3, 2) && pixels(2, 3) != encoded);
         assert_eq!(ContentHash::of(&Image { source: None }), None);
+        assert_eq!(ContentHash::of(&Image { source: Some(Source::Uri("file:///a".into())) }), None);
     }
 }

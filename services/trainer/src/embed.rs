@@ -195,6 +195,7 @@ pub fn size(image: &Image) -> usize {
     match &image.source {
         Some(Source::Encoded(bytes)) => bytes.len(),
         Some(Source::Pixels(pixels)) => pixels.data.len(),
+        Some(Source::Uri(uri)) => uri.len(),
         None => 0,
     }
 }

@@ -45,6 +45,7 @@ pub fn source(image: &Image) -> Result<Source> {
             channels: image.channels,
             data: image.data,
         })),
+        image::Source::Uri(uri) => bail!("{uri} is not at hand"),
     }
 }
 

@@ -1,7 +1,5 @@
 //! The images of one request become embeddings, all or none: the protocol has no answer for a part of them.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use futures::StreamExt;
 use graft_chassis::status;
@@ -10,28 +8,33 @@ use tonic::{Code, Status};
 
 use super::metadata::INPUT;
 use crate::{
+    admission::Admission,
     answers::{AnswerStream, Answers},
-    engine::Engine,
     input::Input,
-    queue::{Job, Priority},
+    rows::Rows,
 };
 
 /// Embed `images` and give their embeddings in their order: `[images, dimension]`, f32, little-endian.
 ///
 /// Dropping the future, as happens when the caller goes away, drops what is not run yet; so does the first failure.
-pub async fn embed(engine: &Engine, images: Vec<Input>, deadline: Option<Instant>) -> Result<Bytes, Status> {
+pub async fn embed(admission: &Admission, images: Vec<Input>) -> Result<Bytes, Status> {
     let count = images.len();
+    let backbone = &admission.engine.description;
     let (answers, stream) = Answers::new(count, DType::F32);
-    let queue = engine.queue(Priority::Interactive);
+    let mut known = Rows::default();
     for (index, input) in images.into_iter().enumerate() {
         // There is a ticket for each, and their ids differ.
-        let ticket = answers.ticket(index.to_string()).await.map_err(|_| stopped())?;
-        let permit = queue.room(input.len()).await.ok_or_else(stopped)?;
-        queue.push(Job { input, ticket, deadline, pushed: Instant::now(), permit });
+        let mut ticket = answers.ticket(index.to_string()).await.map_err(|_| stopped())?;
+        match admission.recall(&mut ticket, &input).await {
+            Some(embedding) => known.push(ticket, &embedding),
+            None if admission.enqueue(ticket, input).await => {}
+            None => return Err(stopped()),
+        }
     }
+    known.send(&backbone.space);
     // From now on the jobs alone can answer: once they are gone, the stream ends.
     drop(answers);
-    collect(stream, count, engine.description.dimension as usize).await
+    collect(stream, count, backbone.dimension as usize).await
 }
 
 /// Take the answers of `count` images, whose ids are their indices.

@@ -31,7 +31,7 @@ use graft_proto::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engines::Engines;
+use crate::{admission::Admission, cache::EmbeddingCache, engines::Engines, queue::Priority};
 
 /// Requests of one stream that are under way at once, so that the next is read while one is run. Each holds a message.
 const STREAMED: usize = 4;
@@ -40,15 +40,17 @@ const STREAMED: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Inference {
     engines: Arc<Engines>,
+    cache: Option<Arc<EmbeddingCache>>,
     /// One permit a call that embeds.
     calls: Arc<Semaphore>,
     ready: Ready,
 }
 
 impl Inference {
-    /// Serve `engines` to at most `calls` calls that embed at once; `ready` says whether the extractor takes work.
-    pub fn new(engines: Arc<Engines>, calls: usize, ready: Ready) -> Inference {
-        Inference { engines, calls: Arc::new(Semaphore::new(calls)), ready }
+    /// Serve `engines` and what is in `cache` to at most `calls` calls that embed at once; `ready` says whether the
+    /// extractor takes work.
+    pub fn new(engines: Arc<Engines>, cache: Option<Arc<EmbeddingCache>>, calls: usize, ready: Ready) -> Inference {
+        Inference { engines, cache, calls: Arc::new(Semaphore::new(calls)), ready }
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -75,8 +77,9 @@ impl Inference {
         let images = tensors::read(inputs, raw_input_contents, metadata::input_size(&backbone))?;
         let count = images.len();
         let engine = self.engines.engine(&backbone.name).await?;
-        let embeddings = embed::embed(&engine, images, deadline).await?;
-        Ok(outputs::answer(&engine.description, id, count, embeddings))
+        let admission = Admission { engine, priority: Priority::Interactive, deadline, cache: self.cache.clone() };
+        let embeddings = embed::embed(&admission, images).await?;
+        Ok(outputs::answer(&admission.engine.description, id, count, embeddings))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checks one example before anything is done with it.
 
 use graft_chassis::status;
-use graft_proto::v1::{Example, ExampleOutcome, Image, Split};
+use graft_proto::v1::{Example, ExampleOutcome, Image, Split, image::Source};
 use tonic::Status;
 
 use super::outcome::rejected;
@@ -44,6 +44,10 @@ fn read(id: &str, example: Example) -> Result<(ExampleRow, Image), Status> {
     })?;
     let missing = || status::invalid("examples.image", "missing; encoded bytes or raw pixels are accepted");
     let image = image.ok_or_else(missing)?;
+    if let Some(Source::Uri(_)) = image.source {
+        let message = "an example is known by its content; send the image itself, encoded or as pixels";
+        return Err(status::invalid("examples.image.uri", message));
+    }
     let hash = ContentHash::of(&image).ok_or_else(missing)?;
     let split = if split == Split::Unspecified { by_content(hash.as_bytes()) } else { split };
     Ok((ExampleRow { hash, label, split }, image))
@@ -57,7 +61,7 @@ fn shortened(mut id: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use graft_proto::v1::{Outcome, image::Source};
+    use graft_proto::v1::Outcome;
 
     use super::*;
 
@@ -88,6 +92,7 @@ mod tests {
             (example("a", &"x".repeat(129), 0, bytes()), "examples.label"),
             (example("a", "x", 9, bytes()), "examples.split"),
             (example("a", "x", 0, None), "examples.image"),
+            (example("a", "x", 0, Some(Source::Uri("https://host/a.jpg".into()))), "examples.image.uri"),
             (Example { image: None, ..example("a", "x", 0, None) }, "examples.image"),
         ] {
             let id = bad.id.clone();
