@@ -95,7 +95,7 @@ async fn a_model_is_added_listed_shown_and_removed() -> Result<()> {
 
     let add = ["add", &model, "--name", "mine", "--manifest", &manifest, "--sha256", sha256];
     desk.run(&add, 0, &["added mine@", "1280 numbers", "Gemm", sha256, "Apache-2.0"])?;
-    desk.run(&add, 1, &["there is a backbone `mine`", "graft backbone remove mine"])?;
+    desk.run(&add, 1, &["there is a backbone `mine`", "--replace", "graft backbone remove mine"])?;
     desk.run(&[], 0, &["mine@", "efficientnet-lite0@", "default"])?;
     let shown = desk.run(&["show", "mine", "--output", "json"], 0, &[])?;
     let shown: serde_json::Value = serde_json::from_str(&shown)?;
@@ -110,6 +110,17 @@ async fn a_model_is_added_listed_shown_and_removed() -> Result<()> {
     desk.run(&["add", &model, "--name", "bad", "--manifest", &bad_key], 1, &["crops"])?;
     ensure!(!desk.backbones().join("bad").exists());
     desk.run(&["add", &model, "--name", "bad", "--manifest", &manifest], 0, &["added bad@"])?;
+
+    // What replaces another is there at once, and what is refused leaves the other where it was.
+    let cut = fs::read_to_string(&*manifest)?.replace("\"bicubic\"", "\"nearest\"");
+    let cut = desk.file("cut.toml", cut.as_bytes())?;
+    let refused = ["add", &model, "--name", "mine", "--replace", "--manifest"];
+    desk.run(&[&refused[..], &[&bad_key]].concat(), 1, &["crops"])?;
+    desk.run(&["show", "mine"], 0, &[space])?;
+    let web = web(&root().join("services/extractor/backbones/efficientnet-lite0"))?;
+    let replace = ["add", &format!("{web}/model.onnx"), "--name", "mine", "--replace", "--manifest", &cut];
+    desk.run(&replace, 0, &["added mine@"])?;
+    ensure!(!desk.run(&["show", "mine"], 0, &["nearest"])?.contains(space), "another space");
 
     desk.run(&["remove", "mine"], 0, &["removed mine"])?;
     ensure!(!desk.backbones().join("mine").exists());

@@ -154,7 +154,10 @@ async fn a_backbone_is_added_replaced_and_removed_without_a_restart() -> Result<
     put(repository.path(), "mine", &manifest("mine", "nearest")?, &model()?)?;
     until(&service, "replaced", |all| named(all, "mine").is_some_and(|mine| mine.space != first.space)).await?;
     let second = describe(&service, "mine").await?;
+    let loads = service.metric("graft_extractor_backbone_loads_total", "").await?;
     ensure!(embed(&service, "mine").await? == second.space, "new streams get the new version");
+    let loads_then = service.metric("graft_extractor_backbone_loads_total", "").await?;
+    ensure!(loads == 3.0 && loads_then == loads, "it was loaded before it took the place: {loads}, {loads_then}");
     ensure!(stream.embed().await? == first.space, "a stream in flight keeps the one that it began with");
     ensure!(embed(&service, &second.space).await? == second.space, "a version can be named");
     refused(

@@ -12,13 +12,7 @@ use graft_pull::{Pulled, Puller, Source, checksum::is_sha256, place};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::{
-    Directory, Name, all,
-    folder::{self, Prepared},
-    json as described,
-    manifest::Manifest,
-    text,
-};
+use super::{Directory, Name, all, folder::Prepared, json as described, manifest::Manifest, text};
 use crate::{Done, output::Output, progress::Progress};
 
 /// The name that every model file gets.
@@ -46,6 +40,10 @@ pub struct Add {
     /// Seconds to wait for the extractor to take it up; 0 not to wait.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     wait: u64,
+    /// Replace the backbone of this name. Streams in flight finish on the earlier one, and if the extractor refuses the new
+    /// one, the earlier one stays.
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     directory: Directory,
 }
@@ -60,7 +58,7 @@ impl Add {
         let directory = &self.directory.backbones;
         let manifest = Manifest::read(self.manifest.as_deref())?;
         let companion = manifest.companion(self.manifest.as_deref())?;
-        let prepared = Prepared::new(directory, name)?;
+        let prepared = Prepared::new(directory, name, self.replace)?;
         let pulled = self.pull().await?;
         if !manifest.has_preprocessing() && pulled.beside.is_empty() {
             bail!(
@@ -77,9 +75,13 @@ impl Add {
         let text = manifest.text(name, MODEL, &pulled.origin, &copied.sha256)?;
         prepared.write("backbone.toml", text.as_bytes())?;
         // What the extractor still says about an earlier folder of this name is no judgement of this one.
-        self.wait_for(graft, |named| named.iter().all(|found| found.error.is_empty()).then_some(())).await;
-        prepared.put(name)?;
-        self.judge(graft, output, &copied.sha256).await
+        // (One that is to be replaced may be broken, and stays so until then.)
+        if !self.replace {
+            self.wait_for(graft, |named| named.iter().all(|found| found.error.is_empty()).then_some(())).await;
+        }
+        let before = self.errors(graft).await;
+        prepared.put()?;
+        self.judge(graft, output, &prepared, &before, &copied.sha256).await
     }
 
     async fn pull(&self) -> Result<Pulled> {
@@ -88,18 +90,33 @@ impl Add {
         Ok(puller.pull(&self.source, &mut |done, total| bar.bytes(done, total)).await?)
     }
 
-    /// Show what the extractor makes of it. What it refuses is taken back.
-    async fn judge(&self, graft: &Graft, output: Output, sha256: &str) -> Result<Done> {
+    /// What the extractor says is wrong with the backbones of this name.
+    async fn errors(&self, graft: &Graft) -> Vec<String> {
+        let Name(name) = &self.name;
+        let named = all(graft).await.unwrap_or_default().into_iter().filter(|found| found.name == *name);
+        named.map(|found| found.error).filter(|error| !error.is_empty()).collect()
+    }
+
+    /// Show what the extractor makes of it. What it refuses is taken back. `before` is what it said was wrong before.
+    async fn judge(
+        &self,
+        graft: &Graft,
+        output: Output,
+        prepared: &Prepared,
+        before: &[String],
+        sha256: &str,
+    ) -> Result<Done> {
         let (Name(name), directory) = (&self.name, &self.directory.backbones);
         // A built-in backbone may have the name already, so it is known by its provenance.
-        let ours = |found: &Description| !found.error.is_empty() || found.provenance.ends_with(sha256);
+        let wrong = |found: &Description| !found.error.is_empty() && !before.contains(&found.error);
+        let ours = |found: &Description| wrong(found) || found.error.is_empty() && found.provenance.ends_with(sha256);
         let verdict = self.wait_for(graft, |named| named.into_iter().find(ours)).await;
         match verdict {
             Some(found) if found.error.is_empty() => {
                 output.show(|| format!("added {}", text(&found)), || described(&found))?;
             }
             Some(found) => {
-                folder::remove(directory, name)?;
+                prepared.take_back()?;
                 bail!("the extractor cannot use it: {}", found.error);
             }
             None => {

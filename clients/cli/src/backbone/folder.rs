@@ -7,28 +7,36 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// A folder that is being prepared. Its name begins with a dot, so that the extractor does not look at it. Dropping it
-/// removes it, unless it was put in its place.
+/// removes it, unless it was put in its place; then it removes the one that it replaced.
 pub struct Prepared {
-    directory: PathBuf,
     path: PathBuf,
+    /// Where it goes.
+    place: PathBuf,
+    /// Whether there is a backbone already, which it changes places with.
+    replaces: bool,
 }
 
 impl Prepared {
-    /// An empty folder in `directory`, for the backbone `name`, which must not be there yet.
-    pub fn new(directory: &Path, name: &str) -> Result<Prepared> {
+    /// An empty folder in `directory`, for the backbone `name`, which must not be there yet unless it may be replaced.
+    pub fn new(directory: &Path, name: &str, may_replace: bool) -> Result<Prepared> {
         if directory.to_string_lossy().contains("://") {
             bail!(
                 "--backbones: {}: a directory of this machine is expected; copy the folder into a store by its own tools",
                 directory.display()
             );
         }
-        vacant(directory, name)?;
+        let place = directory.join(name);
+        let replaces = may_replace && is_backbone(&place);
+        if !replaces {
+            vacant(directory, name)?;
+        }
         fs::create_dir_all(directory).with_context(|| format!("--backbones: {}", directory.display()))?;
         let path = directory.join(format!(".{name}.{}", process::id()));
         fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Prepared { directory: directory.to_owned(), path })
+        Ok(Prepared { path, place, replaces })
     }
 
     /// Where a file of this name goes.
@@ -42,17 +50,25 @@ impl Prepared {
         fs::write(&path, content).with_context(|| path.display().to_string())
     }
 
-    /// Give it its name: from now on the extractor sees it, whole.
-    pub fn put(self, name: &str) -> Result<()> {
-        vacant(&self.directory, name)?;
-        let place = self.directory.join(name);
-        fs::rename(&self.path, &place).with_context(|| format!("{} -> {}", self.path.display(), place.display()))
+    /// Give it its name: from now on the extractor sees it, whole, and in the same moment no longer the one that it replaces.
+    pub fn put(&self) -> Result<()> {
+        let flags = if self.replaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        renameat_with(CWD, &self.path, CWD, &self.place, flags)
+            .with_context(|| format!("{} -> {}", self.path.display(), self.place.display()))
+    }
+
+    /// Undo [`put`](Self::put): what was replaced is there again, or nothing is.
+    pub fn take_back(&self) -> Result<()> {
+        if self.replaces {
+            return self.put();
+        }
+        fs::rename(&self.place, &self.path).with_context(|| self.place.display().to_string())
     }
 }
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        // It was put in its place, or what went wrong before is worth more to the caller.
+        // It was put in its place and replaced nothing, or what went wrong before is worth more to the caller.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
@@ -60,7 +76,10 @@ impl Drop for Prepared {
 fn vacant(directory: &Path, name: &str) -> Result<()> {
     let place = directory.join(name);
     if place.symlink_metadata().is_ok() {
-        bail!("there is a backbone `{name}` in {}; `graft backbone remove {name}` removes it", directory.display());
+        bail!(
+            "there is a backbone `{name}` in {}; --replace replaces it, `graft backbone remove {name}` removes it",
+            directory.display()
+        );
     }
     Ok(())
 }
@@ -89,21 +108,36 @@ mod tests {
     #[test]
     fn a_folder_appears_whole_or_not_at_all() {
         let directory = tempfile::TempDir::new().unwrap();
-        let dropped = Prepared::new(directory.path(), "net").unwrap();
-        dropped.write("net.toml", b"name = 'net'").unwrap();
-        drop(dropped);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        let directory = directory.path();
+        let prepared = |manifest: &[u8], may_replace| {
+            let folder = Prepared::new(directory, "net", may_replace)?;
+            folder.write("net.toml", manifest).map(|()| folder)
+        };
+        let there = || fs::read(directory.join("net/net.toml")).unwrap_or_default();
+        drop(prepared(b"dropped", false).unwrap());
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
 
-        let folder = Prepared::new(directory.path(), "net").unwrap();
-        folder.write("net.toml", b"name = 'net'").unwrap();
-        folder.put("net").unwrap();
-        assert_eq!(fs::read(directory.path().join("net/net.toml")).unwrap(), b"name = 'net'");
-        let taken = Prepared::new(directory.path(), "net").err().unwrap().to_string();
-        assert!(taken.contains("`net`") && taken.contains("remove"), "{taken}");
+        let first = prepared(b"first", true).unwrap();
+        first.put().unwrap();
+        first.take_back().unwrap();
+        assert_eq!(there(), b"");
+        first.put().unwrap();
+        drop(first);
+        let taken = prepared(b"second", false).err().unwrap().to_string();
+        assert!(taken.contains("`net`") && taken.contains("--replace") && taken.contains("remove"), "{taken}");
 
-        remove(directory.path(), "net").unwrap();
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-        assert!(remove(directory.path(), "net").unwrap_err().to_string().contains("no backbone `net`"));
+        let second = prepared(b"second", true).unwrap();
+        second.put().unwrap();
+        assert_eq!(there(), b"second");
+        second.take_back().unwrap();
+        assert_eq!(there(), b"first");
+        second.put().unwrap();
+        drop(second);
+        assert_eq!((there(), fs::read_dir(directory).unwrap().count()), (b"second".to_vec(), 1));
+
+        remove(directory, "net").unwrap();
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+        assert!(remove(directory, "net").unwrap_err().to_string().contains("no backbone `net`"));
     }
 
     #[test]
@@ -116,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_store_is_no_directory() {
-        let refused = Prepared::new(Path::new("s3://bucket/backbones"), "net").err().unwrap().to_string();
+        let refused = Prepared::new(Path::new("s3://bucket/backbones"), "net", false).err().unwrap().to_string();
         assert!(refused.contains("s3://bucket/backbones") && refused.contains("directory"), "{refused}");
     }
 }

@@ -57,6 +57,10 @@ struct Slot {
 }
 
 impl Slot {
+    fn new(run: &Run) -> Slot {
+        Slot { engine: Arc::default(), run: run.clone(), used: Instant::now(), failed: None }
+    }
+
     /// Whether nobody has the engine, nobody waits for it, and it has nothing to do.
     fn is_idle(&self) -> bool {
         // A stream has a reference of its own; one that waits for the start has one of the cell.
@@ -110,7 +114,12 @@ impl Engines {
         {
             return Err(status);
         }
-        let started = slot.engine.get_or_try_init(|| self.start(&catalogue, listed)).await;
+        let start = async || {
+            let layout = self.defaults.layout(listed.run());
+            let memory = self.reserve(listed, &layout)?;
+            self.start(&catalogue, listed, layout, memory).await
+        };
+        let started = slot.engine.get_or_try_init(start).await;
         started.cloned().inspect_err(|status| self.remember(space, status))
     }
 
@@ -119,13 +128,18 @@ impl Engines {
         self.engine("").await.map(drop)
     }
 
-    /// Serve another catalogue from now on. Engines of backbones that are no longer in it, or that are to be run otherwise, end
-    /// with their last stream.
-    pub fn replace(&self, catalogue: Catalogue) {
+    /// Serve another catalogue from now on. A loaded backbone that is replaced is loaded anew first, so that nobody waits for
+    /// it; until then the earlier one serves. Engines of backbones that are no longer in the catalogue, or that are to be run
+    /// otherwise, end with their last stream.
+    pub async fn replace(&self, catalogue: Catalogue) {
         let catalogue = Arc::new(catalogue);
-        *self.catalogue.write() = catalogue.clone();
+        let successors = self.successors(&catalogue).await;
         let mut slots = self.slots.lock();
+        *self.catalogue.write() = catalogue.clone();
         let gone = slots.extract_if(.., |space, slot| !catalogue.has(space, &slot.run)).collect::<Vec<_>>();
+        for (space, slot) in successors {
+            slots.entry(space).or_insert(slot);
+        }
         drop(slots);
         for (space, slot) in gone {
             if slot.engine.initialized() {
@@ -134,17 +148,41 @@ impl Engines {
         }
     }
 
+    /// The engines that take the place of loaded ones in `catalogue`, started. One that there is no room for beside the
+    /// earlier one, or that cannot be started, is left to the first request.
+    async fn successors(&self, catalogue: &Catalogue) -> Vec<(String, Slot)> {
+        let loaded: Vec<String> = {
+            let slots = self.slots.lock();
+            let loaded = slots.iter().filter(|(_, slot)| slot.engine.initialized());
+            loaded.filter(|(space, slot)| !catalogue.has(space, &slot.run)).map(|(space, _)| space.clone()).collect()
+        };
+        let mut successors = Vec::new();
+        for space in loaded {
+            let name = space.split('@').next().unwrap_or_default();
+            let Ok(listed) = catalogue.get(name) else { continue };
+            let layout = self.defaults.layout(listed.run());
+            let Some(memory) = Budget::reserve(&self.budget, budget::need(listed, &layout)) else { continue };
+            match self.start(catalogue, listed, layout, memory).await {
+                Ok(engine) => {
+                    let slot = Slot { engine: Arc::new(OnceCell::new_with(Some(engine))), ..Slot::new(listed.run()) };
+                    successors.push((listed.description.space.clone(), slot));
+                }
+                Err(status) => tracing::warn!(space, error = status.message(), "its successor could not be started"),
+            }
+        }
+        successors
+    }
+
     fn catalogue(&self) -> Arc<Catalogue> {
         self.catalogue.read().clone()
     }
 
     fn slot(&self, space: &str, run: &Run) -> Slot {
         let mut slots = self.slots.lock();
-        let new = || Slot { engine: Arc::default(), run: run.clone(), used: Instant::now(), failed: None };
-        let slot = slots.entry(space.to_owned()).or_insert_with(new);
+        let slot = slots.entry(space.to_owned()).or_insert_with(|| Slot::new(run));
         if slot.run != *run {
             // Somebody who had the earlier catalogue came back with it just after it was replaced.
-            *slot = new();
+            *slot = Slot::new(run);
         }
         slot.used = Instant::now();
         slot.clone()
@@ -159,9 +197,13 @@ impl Engines {
         }
     }
 
-    async fn start(&self, catalogue: &Catalogue, listed: &Listed) -> Result<Arc<Engine>, Status> {
-        let layout = self.defaults.layout(listed.run());
-        let memory = self.reserve(listed, &layout)?;
+    async fn start(
+        &self,
+        catalogue: &Catalogue,
+        listed: &Listed,
+        layout: Layout,
+        memory: Reservation,
+    ) -> Result<Arc<Engine>, Status> {
         let mut entry = listed.load(self.defaults.provider).await.map_err(load_status)?;
         entry.description = catalogue.describe(listed);
         let runtime = self.runtime.clone();

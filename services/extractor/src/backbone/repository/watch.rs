@@ -42,7 +42,7 @@ impl Watch {
                     if changed {
                         let catalogue = self.catalogue();
                         show(&catalogue);
-                        engines.replace(catalogue);
+                        engines.replace(catalogue).await;
                     }
                 }
                 Err(error) => {
