@@ -76,6 +76,7 @@ fn describe(now: &TrainingProgress) -> String {
         TrainingPhase::Unspecified => return "waiting".into(),
         TrainingPhase::Load => return "reading embeddings".into(),
         TrainingPhase::Select => "choosing L2",
+        TrainingPhase::CrossValidate => "cross-validating",
         TrainingPhase::Refit => "fitting",
         TrainingPhase::Evaluate => return "measuring".into(),
     };

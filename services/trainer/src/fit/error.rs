@@ -1,6 +1,7 @@
 //! Every way in which a fit can fail. Classes are named by index: the caller knows their labels.
 
-use super::data::MAX_PARAMETERS;
+use super::cross_validate::MAX_FOLDS;
+use super::data::{MAX_PARAMETERS, MAX_WEIGHT};
 use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES};
 
 /// Why there is no head.
@@ -55,6 +56,49 @@ pub enum FitError {
         dim: usize,
         /// The number of classes.
         classes: usize,
+    },
+    /// Weights that are not one for each row.
+    #[error("{weights} example weights for {rows} rows: there must be one for each")]
+    WeightCount {
+        /// Weights given.
+        weights: usize,
+        /// Rows.
+        rows: usize,
+    },
+    /// An example weight that is not usable.
+    #[error("the weight of row {row} is {value}: must be 0 to {MAX_WEIGHT}")]
+    WeightOutOfRange {
+        /// The row.
+        row: usize,
+        /// Its weight.
+        value: f32,
+    },
+    /// Nothing counts.
+    #[error("no train row has a weight above 0")]
+    NoWeight,
+    /// Class weights that are not one for each class.
+    #[error("{weights} class weights for {classes} classes: there must be one for each")]
+    ClassWeightCount {
+        /// Weights given.
+        weights: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// A class weight that is not usable.
+    #[error("the weight of class {class} is {value}: must be above 0 and at most {MAX_WEIGHT}")]
+    ClassWeightOutOfRange {
+        /// The class.
+        class: usize,
+        /// Its weight.
+        value: f64,
+    },
+    /// Another number of parts than cross-validation takes.
+    #[error("{folds} folds of {rows} rows: must be 2 to {MAX_FOLDS}, and no more than there are rows")]
+    FoldsOutOfRange {
+        /// Folds asked for.
+        folds: usize,
+        /// Rows.
+        rows: usize,
     },
     /// An embedding holds NaN or an infinity.
     #[error("row {row} holds {value} at {column}: embeddings must be finite")]

@@ -46,6 +46,13 @@ impl LinearHead {
         Ok(logits)
     }
 
+    /// Divides every logit by `temperature`: above 1 the probabilities become less certain, and none changes its rank.
+    pub fn scale(&mut self, temperature: f64) {
+        for number in self.weights.iter_mut().chain(&mut self.bias) {
+            *number = (f64::from(*number) / temperature) as f32;
+        }
+    }
+
     /// As a safetensors file with the tensors `weight` and `bias`, and `metadata` beside them. The same head and metadata
     /// give the same bytes (the crate's own writer puts metadata in the order of a hash map, which is not the same twice).
     pub fn to_safetensors(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, HeadError> {
@@ -119,6 +126,9 @@ mod tests {
         assert_eq!(LinearHead::from_safetensors(&file).unwrap(), head);
         assert_eq!(head.logits(vec![1.0, 1.0, 1.0], 1).unwrap(), [1.6, 2.2]);
         assert!(LinearHead::from_safetensors(&file[..file.len() - 4]).is_err());
+        let mut cooler = head.clone();
+        cooler.scale(2.0);
+        assert_eq!(cooler.logits(vec![1.0, 1.0, 1.0], 1).unwrap(), [0.8, 1.1]);
         let cut = LinearHead { bias: vec![0.1], ..head };
         assert!(cut.to_safetensors(HashMap::new()).is_err());
     }

@@ -13,15 +13,21 @@
 //! - [`lbfgs`], [`line_search`]: the minimiser; knows nothing of softmax.
 //! - [`curvature`], [`inverse`]: the bound on the Hessian that the minimiser starts from when there are many rows.
 //! - [`path`](mod@path): the choice of L2.
+//! - [`cross_validate`](mod@cross_validate), [`folds`]: each row's logits from a head that never saw it.
+//! - [`class_weights`]: how much the examples of each class count.
 //! - [`head`]: the head that is served, and its bytes.
+//! - [`random`]: chance that is the same for the same seed.
 //! - [`progress`]: what the caller hears while it waits.
 //! - [`error`]: every way in which a fit can fail.
 //!
 //! It does no input or output, and does not know what a label is called.
 
+pub mod class_weights;
+pub mod cross_validate;
 pub mod curvature;
 pub mod data;
 pub mod error;
+pub mod folds;
 pub mod head;
 pub mod inverse;
 pub mod lbfgs;
@@ -29,6 +35,7 @@ pub mod line_search;
 pub mod options;
 pub mod path;
 pub mod progress;
+pub mod random;
 pub mod softmax;
 pub mod softmax_rows;
 pub mod split;
@@ -37,6 +44,8 @@ pub mod standardise;
 #[cfg(test)]
 mod naive;
 
+pub use class_weights::ClassWeights;
+pub use cross_validate::cross_validate;
 pub use data::TrainingData;
 pub use error::FitError;
 pub use head::{HeadError, LinearHead};
@@ -71,6 +80,9 @@ pub struct FittedHead {
     pub converged: bool,
     /// The training loss of the last fit: mean log loss plus penalty, in nats.
     pub loss: f64,
+    /// `[validation rows, classes]`: the logits on the validation rows of the fit that won, which never saw them; `None` where
+    /// there were none. What is tuned after the fit, a temperature or a threshold, is tuned on these.
+    pub selection_logits: Option<Vec<f32>>,
 }
 
 /// Fits a head on `data`, choosing the L2 on its validation rows.
@@ -91,11 +103,12 @@ pub fn fit_head(
         l2_path = vec![UNCHOSEN_L2];
     }
     let shape = data.shape();
-    let (problem, scaling) = data.standardise()?;
+    let (problem, scaling) = data.standardise(&options.class_weights)?;
     let mut chosen = path::choose(&problem, &l2_path, options, progress)?;
 
-    let mut reporter = chosen.reporter(chosen.trials.len(), progress);
+    let selection_logits = chosen.logits(&problem)?;
     let start = chosen.parameters.take().unwrap_or_else(|| problem.start());
+    let mut reporter = chosen.reporter(chosen.trials.len(), progress);
     let fit = Fitter::new(problem.everything(), options)?.fit(chosen.l2, start, &mut reporter)?;
 
     Ok(FittedHead {
@@ -106,6 +119,7 @@ pub fn fit_head(
         total_iterations: chosen.iterations + fit.iterations,
         converged: fit.stop == Stop::Converged,
         loss: fit.value,
+        selection_logits,
     })
 }
 

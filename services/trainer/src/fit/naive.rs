@@ -55,7 +55,7 @@ impl Case {
     pub fn rows(&self) -> Rows<'_> {
         let size = (self.labels.len(), self.shape.dim);
         let features = Tensor::from_slice(&self.features, size, &Device::Cpu).unwrap();
-        Rows { features, labels: &self.labels, shape: self.shape }
+        Rows { features, labels: &self.labels, weights: None, shape: self.shape }
     }
 
     /// Value and gradient of the objective.

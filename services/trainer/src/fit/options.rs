@@ -1,6 +1,7 @@
 //! What a person may choose of a fit, and the limits of each choice.
 
 use super::FitError;
+use super::class_weights::ClassWeights;
 
 /// The most L2 values that one fit chooses among.
 pub const MAX_L2_VALUES: usize = 64;
@@ -24,11 +25,18 @@ pub struct FitOptions {
     pub max_iterations: u32,
     /// The gradient's norm, relative to that at zero weights, to stop at; between 0 and 1.
     pub tolerance: f64,
+    /// How much the examples of each class count.
+    pub class_weights: ClassWeights,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { l2: Vec::new(), max_iterations: DEFAULT_ITERATIONS, tolerance: DEFAULT_TOLERANCE }
+        Self {
+            l2: Vec::new(),
+            max_iterations: DEFAULT_ITERATIONS,
+            tolerance: DEFAULT_TOLERANCE,
+            class_weights: ClassWeights::Equal,
+        }
     }
 }
 

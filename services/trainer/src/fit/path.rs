@@ -2,11 +2,12 @@
 //! validation rows wins.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::curvature::{CurvatureGuess, Gram};
 use super::data::{Problem, Rows};
 use super::lbfgs::{InverseHessian, Iteration, Limits, Minimum, Objective, minimise};
-use super::softmax::{SoftmaxObjective, measure};
+use super::softmax::{SoftmaxObjective, logits, measure};
 use super::{FitError, FitOptions, Phase, Progress};
 
 /// The guess of the Hessian is made anew when the L2 has changed by more than this factor; nearer, L-BFGS corrects it in
@@ -71,6 +72,14 @@ pub fn choose(
 }
 
 impl Chosen {
+    /// The logits of the fit that won on the validation rows, `[rows, classes]`.
+    pub fn logits(&self, problem: &Problem) -> Result<Option<Vec<f32>>, FitError> {
+        match (problem.validation()?, &self.parameters) {
+            (Some(validation), Some(parameters)) => logits(&validation, parameters).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The trial that is winning.
     fn best(&self) -> Option<&L2Trial> {
         self.trials.iter().find(|trial| trial.l2 == self.l2)
@@ -89,17 +98,17 @@ impl Chosen {
 
 /// Tells the caller how far the whole is.
 pub struct Reporter<'a> {
-    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-    phase: Phase,
+    pub(super) progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    pub(super) phase: Phase,
     /// Fits that have ended.
-    done: usize,
+    pub(super) done: usize,
     /// Fits that there will be.
-    fits: usize,
+    pub(super) fits: usize,
     /// Iterations of the fits that have ended.
-    iterations: u32,
-    best: Option<L2Trial>,
+    pub(super) iterations: u32,
+    pub(super) best: Option<L2Trial>,
     /// The part of this fit that is done; never falls.
-    within: f64,
+    pub(super) within: f64,
 }
 
 impl Reporter<'_> {
@@ -139,13 +148,28 @@ impl<'a> Fitter<'a> {
     /// Those of the tensor operations.
     pub fn new(rows: Rows<'a>, options: &'a FitOptions) -> Result<Self, FitError> {
         let gram = Gram::measure(&rows)?;
-        let zeros = vec![0.0; rows.shape.parameters()];
+        let objective = SoftmaxObjective::new(rows, 1.0);
+        let mut fitter = Self { objective, gram, guess: None, options, target: 0.0 };
+        fitter.target = fitter.measure_target()?;
+        Ok(fitter)
+    }
+
+    /// Lets each row count by its weight from now on. The guess of the Hessian stays: it is a guess.
+    ///
+    /// # Errors
+    /// Those of the tensor operations.
+    pub fn set_weights(&mut self, weights: Arc<[f32]>) -> Result<(), FitError> {
+        self.objective.set_weights(weights);
+        self.target = self.measure_target()?;
+        Ok(())
+    }
+
+    /// The penalty has no part in the gradient at zero weights, so one target serves every L2.
+    fn measure_target(&mut self) -> Result<f64, FitError> {
+        let zeros = vec![0.0; self.objective.rows().shape.parameters()];
         let mut gradient = zeros.clone();
-        // The penalty has no part in the gradient at zero weights, so one target serves every L2.
-        let mut objective = SoftmaxObjective::new(rows, 1.0);
-        objective.evaluate(&zeros, &mut gradient)?;
-        let target = options.tolerance * gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-        Ok(Self { objective, gram, guess: None, options, target })
+        self.objective.evaluate(&zeros, &mut gradient)?;
+        Ok(self.options.tolerance * gradient.iter().map(|g| g * g).sum::<f64>().sqrt())
     }
 
     /// Fits from `start` with the penalty `l2`.

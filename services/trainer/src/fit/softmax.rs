@@ -1,7 +1,9 @@
 //! The objective of a softmax head and its gradient, by hand on Candle tensors.
 //!
-//! `f(W, b) = 1/n Σ_i -log softmax(x_i·W + b)[y_i] + l2/2·‖W‖²`, and with `R = P - Y`
+//! `f(W, b) = 1/n Σ_i w_i·-log softmax(x_i·W + b)[y_i] + l2/2·‖W‖²` with `n = Σ_i w_i`, and with `R_i = w_i·(P_i - Y_i)`
 //! `∂f/∂W = 1/n Xᵀ·R + l2·W`, `∂f/∂b = 1/n Σ_i R_i`. The bias is not penalised.
+
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
@@ -41,6 +43,11 @@ impl<'a> SoftmaxObjective<'a> {
         self.curvature
     }
 
+    /// Changes the weights of the rows.
+    pub fn set_weights(&mut self, weights: Arc<[f32]>) {
+        self.rows.weights = Some(weights);
+    }
+
     /// The rows it is over.
     pub fn rows(&self) -> &Rows<'a> {
         &self.rows
@@ -55,7 +62,7 @@ impl Objective for SoftmaxObjective<'_> {
         weights_gradient.iter_mut().zip(weights).for_each(|(g, w)| *g = self.l2 * w);
         bias_gradient.fill(0.0);
 
-        let per_row = 1.0 / self.rows.labels.len() as f64;
+        let per_row = 1.0 / self.rows.weight();
         let sums = each_block(&self.rows, parameters, |block, residuals| {
             for row in residuals.chunks_exact(shape.classes) {
                 bias_gradient.iter_mut().zip(row).for_each(|(g, r)| *g += per_row * f64::from(*r));
@@ -71,11 +78,25 @@ impl Objective for SoftmaxObjective<'_> {
     }
 }
 
-/// Mean log loss in nats, and accuracy, of `parameters` on `rows`.
+/// Mean log loss in nats, and accuracy, of `parameters` on `rows`, each row counting by its weight.
 pub fn measure(rows: &Rows<'_>, parameters: &[f64]) -> Result<(f64, f64), FitError> {
     let sums = each_block(rows, parameters, |_, _| Ok(()))?;
-    let count = rows.labels.len() as f64;
-    Ok((sums.log_loss / count, sums.correct as f64 / count))
+    let weight = rows.weight();
+    Ok((sums.log_loss / weight, sums.correct / weight))
+}
+
+/// The logits of `parameters` on `rows`, `[rows, classes]`.
+pub fn logits(rows: &Rows<'_>, parameters: &[f64]) -> Result<Vec<f32>, FitError> {
+    let mut all = Vec::with_capacity(rows.labels.len() * rows.shape.classes);
+    let bias: Vec<f32> = parameters[rows.shape.weights()..].iter().map(|&b| b as f32).collect();
+    each_product(rows, parameters, |_, _, mut logits| {
+        for row in logits.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(&bias).for_each(|(logit, bias)| *logit += bias);
+        }
+        all.append(&mut logits);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// Gives every block of features, with its residuals, to `take`; the sums over all rows. Blocks come in order, so that
@@ -85,19 +106,34 @@ fn each_block(
     parameters: &[f64],
     mut take: impl FnMut(&Tensor, Vec<f32>) -> Result<(), FitError>,
 ) -> Result<RowSums, FitError> {
-    let shape = rows.shape;
-    let single: Vec<f32> = parameters.iter().map(|&p| p as f32).collect();
-    let (weights, bias) = single.split_at(shape.weights());
-    let weights = Tensor::from_slice(weights, (shape.dim, shape.classes), &Device::Cpu)?;
-    let block_rows = (BLOCK_LOGITS / shape.classes).clamp(1, BLOCK_ROWS);
+    let bias: Vec<f32> = parameters[rows.shape.weights()..].iter().map(|&b| b as f32).collect();
     let mut sums = RowSums::default();
-    for (index, labels) in rows.labels.chunks(block_rows).enumerate() {
-        let block = rows.features.narrow(0, index * block_rows, labels.len())?;
-        let mut logits = block.matmul(&weights)?.flatten_all()?.to_vec1::<f32>()?;
-        sums.add(residuals(&mut logits, labels, bias));
-        take(&block, logits)?;
-    }
+    each_product(rows, parameters, |first, block, mut logits| {
+        let range = first..first + logits.len() / bias.len();
+        let weights = rows.weights.as_ref().map(|weights| &weights[range.clone()]);
+        sums.add(residuals(&mut logits, &rows.labels[range], weights, &bias));
+        take(block, logits)
+    })?;
     Ok(sums)
+}
+
+/// Gives every block, the index of its first row, its features and its logits without their bias, to `take`.
+fn each_product(
+    rows: &Rows<'_>,
+    parameters: &[f64],
+    mut take: impl FnMut(usize, &Tensor, Vec<f32>) -> Result<(), FitError>,
+) -> Result<(), FitError> {
+    let shape = rows.shape;
+    let weights: Vec<f32> = parameters[..shape.weights()].iter().map(|&p| p as f32).collect();
+    let weights = Tensor::from_vec(weights, (shape.dim, shape.classes), &Device::Cpu)?;
+    let block_rows = (BLOCK_LOGITS / shape.classes).clamp(1, BLOCK_ROWS);
+    for (index, labels) in rows.labels.chunks(block_rows).enumerate() {
+        let first = index * block_rows;
+        let block = rows.features.narrow(0, first, labels.len())?;
+        let logits = block.matmul(&weights)?.flatten_all()?.to_vec1::<f32>()?;
+        take(first, &block, logits)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

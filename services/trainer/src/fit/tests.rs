@@ -16,7 +16,7 @@ fn data(case: &Case, train: usize) -> TrainingData {
 }
 
 fn with_l2(l2: f64, tolerance: f64) -> FitOptions {
-    FitOptions { l2: vec![l2], tolerance, max_iterations: 2000 }
+    FitOptions { l2: vec![l2], tolerance, max_iterations: 2000, ..FitOptions::default() }
 }
 
 /// The gradient in f64 of the objective at the fitted head, over its norm at zero weights. The head is unscaled and the
@@ -113,6 +113,10 @@ fn the_l2_with_the_least_validation_loss_is_chosen() {
     assert_eq!(fitted.l2, best.l2);
     assert!(fitted.trials.last().unwrap().log_loss > best.log_loss, "noise is overfitted by the weakest");
     assert!(fitted.total_iterations > fitted.iterations);
+    let logits = fitted.selection_logits.unwrap();
+    let loss = |(row, label): (&[f32], &u32)| -softmax_rows::softmax(row)[*label as usize].ln();
+    let log_loss = logits.chunks(3).zip(&case.labels[200..]).map(loss).sum::<f64>() / 100.0;
+    assert!((log_loss - best.log_loss).abs() < 1e-6, "the logits are those that the L2 was chosen by");
 }
 
 #[test]
@@ -131,6 +135,45 @@ fn progress_never_falls_and_ends_near_one() {
     assert!(seen[0].validation_loss.is_none());
     let last = seen.last().unwrap();
     assert!(last.phase == Phase::Refit && last.fraction == 1.0 && last.validation_accuracy.is_some(), "{last:?}");
+}
+
+#[test]
+fn a_weight_of_two_is_a_row_twice() {
+    let case = Case::random(60, 5, 3, 4);
+    let weights: Vec<f32> = (0..60).map(|row| (row % 3) as f32).collect();
+    let weighted = data(&case, 60).with_weights(weights.clone()).unwrap();
+    let options = with_l2(0.05, 1e-6);
+    let by_weight = fit_head(weighted, &options, &mut on).unwrap();
+    // Standardised over other rows, the same L2 means another penalty; what is compared is not penalised to speak of.
+    let loose = with_l2(1e-9, 1e-6);
+    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    for (row, weight) in weights.iter().enumerate() {
+        for _ in 0..*weight as usize {
+            features.extend_from_slice(&case.features[row * 5..(row + 1) * 5]);
+            labels.push(row as u32 / 3 % 3);
+        }
+    }
+    let relabelled: Vec<u32> = (0..60u32).map(|row| row / 3 % 3).collect();
+    let rows = labels.len();
+    let twice = TrainingData::new(features, 5, labels, 3, rows).unwrap();
+    let weighted =
+        TrainingData::new(case.features.clone(), 5, relabelled, 3, 60).unwrap().with_weights(weights).unwrap();
+    let (a, b) = (fit_head(twice, &loose, &mut on).unwrap(), fit_head(weighted, &loose, &mut on).unwrap());
+    assert!((a.loss - b.loss).abs() < 1e-5, "{} {}", a.loss, b.loss);
+    assert!(by_weight.loss.is_finite());
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let case = Case::random(30, 4, 3, 1);
+    let weigh = |weights: Vec<f32>| data(&case, 20).with_weights(weights);
+    assert!(matches!(weigh(vec![1.0; 29]), Err(FitError::WeightCount { weights: 29, rows: 30 })));
+    assert!(matches!(weigh(vec![0.0; 30]), Err(FitError::NoWeight)));
+    for bad in [-1.0, f32::NAN, f32::INFINITY] {
+        let mut weights = vec![1.0; 30];
+        weights[7] = bad;
+        assert!(matches!(weigh(weights), Err(FitError::WeightOutOfRange { row: 7, .. })), "{bad}");
+    }
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn progress(phase: TrainingPhase, fraction: f64) -> TrainingProgress {
 fn describe(now: Progress) -> TrainingProgress {
     let phase = match now.phase {
         Phase::Select => TrainingPhase::Select,
+        Phase::CrossValidate => TrainingPhase::CrossValidate,
         Phase::Refit => TrainingPhase::Refit,
     };
     TrainingProgress {
