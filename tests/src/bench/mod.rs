@@ -7,6 +7,8 @@
 //! - [`extract_memory`]: what a long stream leaves behind.
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
 //! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
+//! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`]: fits of heads, each in a process of its own
+//!   ([`fit_process`]), against scikit-learn; on embeddings that are made once ([`fashion_embedded`]).
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -22,6 +24,12 @@ pub mod extract_memory;
 pub mod extract_mixed;
 pub mod extract_peer;
 pub mod extract_rows;
+pub mod fashion_embedded;
+pub mod fit_accuracy;
+pub mod fit_memory;
+pub mod fit_path;
+pub mod fit_process;
+pub mod fit_speed;
 pub mod images;
 pub mod litserve;
 pub mod preprocess;
@@ -47,6 +55,11 @@ pub const ALL: &[Bench] = &[
     Bench { name: "extract-mixed", run: || Box::pin(extract_mixed::run()) },
     Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
     Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
+    Bench { name: "fit-12k", run: || Box::pin(fit_speed::run_12k()) },
+    Bench { name: "fit-60k", run: || Box::pin(fit_speed::run_60k()) },
+    Bench { name: "fit-path", run: || Box::pin(fit_path::run()) },
+    Bench { name: "fit-accuracy", run: || Box::pin(fit_accuracy::run()) },
+    Bench { name: "fit-memory", run: || Box::pin(fit_memory::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

@@ -148,6 +148,12 @@ pub enum FitError {
     /// Features of such a small scale that the weights do not fit f32.
     #[error("the weights do not fit 32 bits: the embeddings vary by too little")]
     Overflow,
+    /// Features that do not lie in memory row by row.
+    #[error("the features do not lie in memory row by row")]
+    Layout,
+    /// A thread broke down.
+    #[error("a thread of the fit broke down")]
+    Thread,
     /// A tensor operation failed.
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -10,6 +10,7 @@
 //! - [`split`]: which examples to fit on, to choose with and to measure on.
 //! - [`standardise`]: mean and scale of each feature, applied in place and folded back.
 //! - [`softmax`]: the objective and its gradient; [`softmax_rows`]: what happens to a block of logits.
+//! - [`fused`], [`kernel`]: both products of an evaluation in one pass over the features.
 //! - [`lbfgs`], [`line_search`]: the minimiser; knows nothing of softmax.
 //! - [`curvature`], [`inverse`]: the bound on the Hessian that the minimiser starts from when there are many rows.
 //! - [`path`](mod@path): the choice of L2.
@@ -28,8 +29,10 @@ pub mod curvature;
 pub mod data;
 pub mod error;
 pub mod folds;
+pub mod fused;
 pub mod head;
 pub mod inverse;
+pub mod kernel;
 pub mod lbfgs;
 pub mod line_search;
 pub mod options;
@@ -108,8 +111,14 @@ pub fn fit_head(
 
     let selection_logits = chosen.logits(&problem)?;
     let start = chosen.parameters.take().unwrap_or_else(|| problem.start());
+    let gram = chosen.gram.take();
     let mut reporter = chosen.reporter(chosen.trials.len(), progress);
-    let fit = Fitter::new(problem.everything(), options)?.fit(chosen.l2, start, &mut reporter)?;
+    let rows = problem.everything();
+    let mut fitter = match gram {
+        Some(gram) => Fitter::with_gram(rows, Some(gram), options)?,
+        None => Fitter::new(rows, options)?,
+    };
+    let fit = fitter.fit(chosen.l2, start, &mut reporter)?;
 
     Ok(FittedHead {
         head: served_head(&scaling, &fit.parameters, shape)?,

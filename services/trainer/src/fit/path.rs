@@ -35,6 +35,8 @@ pub struct Chosen {
     pub trials: Vec<L2Trial>,
     /// Iterations over all of them.
     pub iterations: u32,
+    /// What was measured of the train rows for the guess of the Hessian; as good for a few rows more.
+    pub gram: Option<Gram>,
 }
 
 /// Fits the train rows with each L2 of `l2_path`, strongest first, and chooses by the validation rows. Of equals the
@@ -48,7 +50,7 @@ pub fn choose(
     options: &FitOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Chosen, FitError> {
-    let mut chosen = Chosen { l2: l2_path[0], parameters: None, trials: Vec::new(), iterations: 0 };
+    let mut chosen = Chosen { l2: l2_path[0], parameters: None, trials: Vec::new(), iterations: 0, gram: None };
     let Some(validation) = problem.validation()? else {
         return if l2_path.len() == 1 { Ok(chosen) } else { Err(FitError::NoValidation { l2_values: l2_path.len() }) };
     };
@@ -68,6 +70,7 @@ pub fn choose(
         chosen.trials.push(L2Trial { l2, log_loss, accuracy });
         parameters = fit.parameters;
     }
+    chosen.gram = fitter.gram;
     Ok(chosen)
 }
 
@@ -148,6 +151,14 @@ impl<'a> Fitter<'a> {
     /// Those of the tensor operations.
     pub fn new(rows: Rows<'a>, options: &'a FitOptions) -> Result<Self, FitError> {
         let gram = Gram::measure(&rows)?;
+        Self::with_gram(rows, gram, options)
+    }
+
+    /// For `rows`, with what was measured of such rows before.
+    ///
+    /// # Errors
+    /// Those of the tensor operations.
+    pub fn with_gram(rows: Rows<'a>, gram: Option<Gram>, options: &'a FitOptions) -> Result<Self, FitError> {
         let objective = SoftmaxObjective::new(rows, 1.0);
         let mut fitter = Self { objective, gram, guess: None, options, target: 0.0 };
         fitter.target = fitter.measure_target()?;
