@@ -47,7 +47,7 @@ pub struct Task {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// Time of the fit, from plain embeddings to a head that is ready to serve.
     pub seconds: f64,
@@ -61,10 +61,12 @@ pub struct Outcome {
     pub total_iterations: f64,
     /// Accuracy on the test rows; NaN where there are none.
     pub accuracy: f64,
+    /// After each iteration, the seconds since the beginning and the training loss.
+    pub trace: Vec<(f64, f64)>,
 }
 
 /// Classes of Fashion-MNIST.
-const CLASSES: usize = 10;
+pub const CLASSES: usize = 10;
 
 /// Do it in this process, and say in JSON what came of it.
 pub fn run(task: &Task) -> Result<Value> {
@@ -77,27 +79,36 @@ pub fn run(task: &Task) -> Result<Value> {
     let begun = Instant::now();
     let data = TrainingData::new(embeddings, task.dimension, labels, CLASSES, train)?;
     let options = FitOptions { l2: task.l2.clone(), ..FitOptions::default() };
-    let fitted = fit_head(data, &options, &mut |_| ControlFlow::Continue(()))?;
+    let mut trace = Vec::new();
+    let fitted = fit_head(data, &options, &mut |now| {
+        trace.push((begun.elapsed().as_secs_f64(), now.loss));
+        ControlFlow::Continue(())
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     let peak = peak_memory()?;
     ensure!(fitted.converged, "the fit did not converge");
     if let Some(path) = &task.head {
-        let numbers = fitted.head.weights.iter().chain(&fitted.head.bias);
+        let linear = fitted.head.linear().context("a linear head")?;
+        let numbers = linear.weights.iter().chain(&linear.bias);
         fs::write(path, numbers.flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())?;
     }
     let mut accuracy = Value::Null;
     if task.test > 0 {
         let (embeddings, labels) = read(Part::Test, task.test)?;
         let logits = fitted.head.logits(embeddings, task.test)?;
-        let most = |row: &[f32]| (0..CLASSES).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0) as u32;
-        let right = logits.chunks_exact(CLASSES).zip(&labels).filter(|(row, label)| most(row) == **label).count();
-        accuracy = json!(right as f64 / task.test as f64);
+        accuracy = json!(correct(&logits, &labels) as f64 / task.test as f64);
     }
     let (l2, iterations, total_iterations) = (fitted.l2, fitted.iterations, fitted.total_iterations);
     Ok(json!({
         "seconds": seconds, "peak": peak, "l2": l2, "iterations": iterations, "total_iterations": total_iterations,
-        "accuracy": accuracy,
+        "accuracy": accuracy, "trace": trace,
     }))
+}
+
+/// Rows of logits whose largest is that of the label.
+pub fn correct(logits: &[f32], labels: &[u32]) -> usize {
+    let most = |row: &[f32]| (0..CLASSES).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0) as u32;
+    logits.chunks_exact(CLASSES).zip(labels).filter(|(row, label)| most(row) == **label).count()
 }
 
 /// The rows as a training run orders them: those to fit on, then those to choose with. In place, row by row.
@@ -141,7 +152,7 @@ impl Task {
     /// Do it in a process of its own.
     pub fn start(&self) -> Result<Outcome> {
         let mut command = Command::new(services::binaries().join("graft-fit"));
-        command.arg("--folder").arg(&self.folder);
+        command.arg("one").arg("--folder").arg(&self.folder);
         command.args(["--dimension", &self.dimension.to_string(), "--rows", &self.rows.to_string()]);
         command.args(["--test", &self.test.to_string()]);
         if self.choose {
@@ -163,6 +174,7 @@ impl Task {
             iterations: number("iterations"),
             total_iterations: number("total_iterations"),
             accuracy: number("accuracy"),
+            trace: serde_json::from_value(answer["trace"].clone())?,
         })
     }
 }
@@ -194,7 +206,8 @@ pub fn peer(task: &Task, threads: usize) -> Result<Peer> {
     Ok(Peer { seconds: number("seconds")?, objective: number("objective")?, ours: number("ours")? })
 }
 
-fn answer(mut command: Command) -> Result<Value> {
+/// The JSON that a command prints.
+pub fn answer(mut command: Command) -> Result<Value> {
     let output = command.output().with_context(|| format!("starting {command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)

@@ -7,7 +7,7 @@
 //! - [`extract_memory`]: what a long stream leaves behind.
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
 //! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
-//! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`]: fits of heads, each in a process of its own
+//! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`], [`few_shot`]: fits of heads, each in a process of its own
 //!   ([`fit_process`]), against scikit-learn; on embeddings that are made once ([`fashion_embedded`]).
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
@@ -25,6 +25,7 @@ pub mod extract_mixed;
 pub mod extract_peer;
 pub mod extract_rows;
 pub mod fashion_embedded;
+pub mod few_shot;
 pub mod fit_accuracy;
 pub mod fit_memory;
 pub mod fit_path;
@@ -60,6 +61,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "fit-path", run: || Box::pin(fit_path::run()) },
     Bench { name: "fit-accuracy", run: || Box::pin(fit_accuracy::run()) },
     Bench { name: "fit-memory", run: || Box::pin(fit_memory::run()) },
+    Bench { name: "few-shot", run: || Box::pin(few_shot::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

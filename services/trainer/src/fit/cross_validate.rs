@@ -7,10 +7,14 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::auto::choose_kind;
+use super::calibrate::Calibrated;
 use super::data::{Problem, Rows};
 use super::folds::stratified;
-use super::path::{Fitter, L2Trial, Reporter};
-use super::softmax::{logits, measure};
+use super::held_out::{self, partings};
+use super::kind::HeadKind;
+use super::objective::{logits, measure};
+use super::path::{Fitter, L2Trial, Reporter, choosing, rises};
 use super::{FitError, FitOptions, Phase, Progress, TrainingData};
 
 /// The most folds.
@@ -42,30 +46,59 @@ pub fn cross_validate(
     seed: u64,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Vec<f32>, FitError> {
-    Ok(cross_validate_path(data, options, folds, seed, progress)?.logits)
+    options.check()?;
+    data.check_classes()?;
+    let problem = data.standardised_copy(options)?;
+    check_folds(&problem, folds)?;
+    match options.head {
+        HeadKind::Softmax | HeadKind::Sigmoid => {
+            Ok(cross_validate_problem(&problem, options, folds, seed, progress)?.logits)
+        }
+        HeadKind::Auto => {
+            let options = FitOptions { seed, ..options.clone() };
+            Ok(choose_kind(&problem, &options, progress)?.logits)
+        }
+        kind => {
+            let partings = partings(&problem, Some(folds), seed);
+            let mut report = |part: f64, best: Option<Calibrated>| {
+                let (loss, accuracy) = (best.map(|best| best.log_loss), best.map(|best| best.accuracy));
+                let now = Progress {
+                    phase: Phase::CrossValidate,
+                    fraction: part,
+                    iterations: 0,
+                    loss: loss.unwrap_or(0.0),
+                    validation_loss: loss,
+                    validation_accuracy: accuracy,
+                };
+                progress(now).is_continue()
+            };
+            Ok(held_out::choose(kind, &problem, &partings, options, &mut report)?.logits)
+        }
+    }
 }
 
-/// As [`cross_validate`], with the L2 that was chosen and all that were tried.
+/// Two folds at least, and no more than there are rows.
+fn check_folds(problem: &Problem, folds: usize) -> Result<(), FitError> {
+    let rows = problem.labels().len();
+    if (2..=MAX_FOLDS.min(rows)).contains(&folds) { Ok(()) } else { Err(FitError::FoldsOutOfRange { folds, rows }) }
+}
+
+/// The same for a softmax or sigmoid head, with the L2 that was chosen and all that were tried.
 ///
 /// # Errors
 /// The same.
-pub fn cross_validate_path(
-    data: &TrainingData,
+pub fn cross_validate_problem(
+    problem: &Problem,
     options: &FitOptions,
     folds: usize,
     seed: u64,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<CrossValidated, FitError> {
     let l2_path = options.checked_path()?;
-    data.check_classes()?;
-    let (labels, classes) = (data.labels(), data.shape().classes);
-    if !(2..=MAX_FOLDS.min(labels.len())).contains(&folds) {
-        return Err(FitError::FoldsOutOfRange { folds, rows: labels.len() });
-    }
-    let fold_of = stratified(labels, classes, folds, seed);
-    let problem = data.standardised_copy(&options.class_weights)?;
+    check_folds(problem, folds)?;
+    let fold_of = stratified(problem.labels(), problem.shape().classes, folds, seed);
     let rows = problem.everything();
-    let folds: Vec<Fold> = (0..folds).map(|fold| Fold::new(&problem, &rows, &fold_of, fold)).collect();
+    let folds: Vec<Fold> = (0..folds).map(|fold| Fold::new(problem, &rows, &fold_of, fold)).collect();
     Validation { rows, folds, fold_of, options }.run(&l2_path, progress)
 }
 
@@ -104,7 +137,7 @@ impl Validation<'_> {
         l2_path: &[f64],
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<CrossValidated, FitError> {
-        let mut fitter = Fitter::new(self.rows.clone(), self.options)?;
+        let mut fitter = Fitter::new(self.rows.clone(), self.options, choosing(self.options))?;
         let mut found = CrossValidated { logits: Vec::new(), l2: l2_path[0], trials: Vec::new() };
         let (mut best, mut iterations) = (None, 0);
         let fits = l2_path.len() * self.folds.len();
@@ -127,6 +160,9 @@ impl Validation<'_> {
                 found.logits = all;
             }
             found.trials.push(trial);
+            if rises(&found.trials) {
+                break;
+            }
         }
         Ok(found)
     }
@@ -201,7 +237,8 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_logits_and_the_least_loss_is_chosen() {
         let case = Case::random(200, 30, 3, 8);
-        let run = |seed| cross_validate_path(&data(&case), &FitOptions::default(), 4, seed, &mut on).unwrap();
+        let problem = data(&case).standardised_copy(&FitOptions::default()).unwrap();
+        let run = |seed| cross_validate_problem(&problem, &FitOptions::default(), 4, seed, &mut on).unwrap();
         let found = run(1);
         assert_eq!(found, run(1));
         assert_ne!(found.logits, run(2).logits);
@@ -210,6 +247,25 @@ mod tests {
         assert_eq!(found.l2, best.l2);
         let right = correct(&found.logits, &case.labels, 3);
         assert!((best.accuracy - right as f64 / 200.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_kind_gives_logits_in_the_order_of_the_rows() {
+        let mut case = Case::random(240, 12, 3, 8);
+        case.features.chunks_mut(12).enumerate().for_each(|(row, x)| x[row % 3] += 4.0);
+        for head in [
+            HeadKind::Sigmoid,
+            HeadKind::Ridge,
+            HeadKind::Lda,
+            HeadKind::Prototype,
+            HeadKind::Neighbours,
+            HeadKind::Auto,
+        ] {
+            let options = FitOptions { head, ..FitOptions::default() };
+            let logits = cross_validate(&data(&case), &options, 4, 3, &mut on).unwrap();
+            let right = correct(&logits, &case.labels, 3);
+            assert!(logits.len() == 720 && right > 200, "{head:?}: {right} of 240");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::class_weights::ClassWeights;
+use super::loss::Loss;
 use super::standardise::Scaling;
-use super::{FitError, HeadShape};
+use super::{FitError, FitOptions, HeadShape};
 
 /// The most parameters of a head. L-BFGS keeps some 26 f64 vectors of this length: 0.9 GB at the bound, which is
 /// 3,200 classes of 1280 numbers.
@@ -89,11 +89,6 @@ impl TrainingData {
         self.shape
     }
 
-    /// Whether there is nothing to choose the L2 with.
-    pub(super) fn has_no_validation(&self) -> bool {
-        self.train == self.labels.len()
-    }
-
     /// Two classes at least, each with two examples at least.
     pub(super) fn check_classes(&self) -> Result<(), FitError> {
         if self.shape.classes < 2 {
@@ -108,20 +103,21 @@ impl TrainingData {
 
     /// Scales every row by the mean and deviation of the train rows, so that nothing of the validation rows is known
     /// while the L2 is chosen. The last fit keeps the scaling, so that the L2 keeps its meaning.
-    pub(super) fn standardise(mut self, class_weights: &ClassWeights) -> Result<(Problem, Scaling), FitError> {
+    pub(super) fn standardise(mut self, options: &FitOptions) -> Result<(Problem, Scaling), FitError> {
         let (dim, labels) = (self.shape.dim, self.labels);
         let scaling = Scaling::measure(&self.embeddings, dim, self.train)?;
         scaling.apply(&mut self.embeddings);
         let features = Tensor::from_vec(self.embeddings, (labels.len(), dim), &Device::Cpu)?;
-        let weights = class_weights.weigh(&labels, self.weights, self.shape.classes)?;
-        Ok((Problem { features, labels, weights, train: self.train, shape: self.shape }, scaling))
+        let weights = options.class_weights.weigh(&labels, self.weights, self.shape.classes)?;
+        let loss = options.loss();
+        Ok((Problem { features, labels, weights, loss, train: self.train, shape: self.shape }, scaling))
     }
 
     /// The same on a copy, all rows being fitted on.
-    pub(super) fn standardised_copy(&self, class_weights: &ClassWeights) -> Result<Problem, FitError> {
+    pub(super) fn standardised_copy(&self, options: &FitOptions) -> Result<Problem, FitError> {
         let (embeddings, labels) = (self.embeddings.clone(), self.labels.clone());
         let copy = Self { embeddings, train: labels.len(), labels, weights: self.weights.clone(), shape: self.shape };
-        Ok(copy.standardise(class_weights)?.0)
+        Ok(copy.standardise(options)?.0)
     }
 }
 
@@ -131,6 +127,7 @@ pub struct Problem {
     features: Tensor,
     labels: Vec<u32>,
     weights: Option<Vec<f32>>,
+    loss: Loss,
     train: usize,
     shape: HeadShape,
 }
@@ -144,6 +141,8 @@ pub struct Rows<'a> {
     pub labels: &'a [u32],
     /// How much each row counts; all 1 where there are none.
     pub weights: Option<Arc<[f32]>>,
+    /// What is minimised over them.
+    pub loss: Loss,
     /// The shape of the head that they fit.
     pub shape: HeadShape,
 }
@@ -159,6 +158,32 @@ impl Rows<'_> {
 }
 
 impl Problem {
+    /// The class of each row.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// How many train rows there are; they come first.
+    pub fn train_count(&self) -> usize {
+        self.train
+    }
+
+    /// The shape of the head that it fits.
+    pub fn shape(&self) -> HeadShape {
+        self.shape
+    }
+
+    /// What is minimised.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// The same rows, all of them to fit on.
+    pub fn without_validation(&self) -> Problem {
+        let (features, labels, weights) = (self.features.clone(), self.labels.clone(), self.weights.clone());
+        Problem { train: labels.len(), features, labels, weights, loss: self.loss, shape: self.shape }
+    }
+
     /// The train rows.
     pub fn train(&self) -> Result<Rows<'_>, FitError> {
         self.rows(0, self.train)
@@ -173,7 +198,7 @@ impl Problem {
     /// Train and validation rows together.
     pub fn everything(&self) -> Rows<'_> {
         let weights = self.weights.as_deref().map(Arc::from);
-        Rows { features: self.features.clone(), labels: &self.labels, weights, shape: self.shape }
+        Rows { features: self.features.clone(), labels: &self.labels, weights, loss: self.loss, shape: self.shape }
     }
 
     /// Where a fit starts that has nothing better: no weights, and the biases of the class frequencies (each class given
@@ -182,7 +207,7 @@ impl Problem {
         let counts = count_classes(&self.labels[..self.train], self.shape.classes);
         let total = self.train as f64 + 0.5 * self.shape.classes as f64;
         let mut parameters = vec![0.0; self.shape.weights()];
-        parameters.extend(counts.iter().map(|count| ((*count as f64 + 0.5) / total).ln()));
+        parameters.extend(counts.iter().map(|count| self.loss.bias((*count as f64 + 0.5) / total)));
         parameters
     }
 
@@ -190,7 +215,7 @@ impl Problem {
         let features = self.features.narrow(0, start, count)?;
         let range = start..start + count;
         let weights = self.weights.as_ref().map(|weights| Arc::from(&weights[range.clone()]));
-        Ok(Rows { features, labels: &self.labels[range], weights, shape: self.shape })
+        Ok(Rows { features, labels: &self.labels[range], weights, loss: self.loss, shape: self.shape })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::cross_validate::MAX_FOLDS;
 use super::data::{MAX_PARAMETERS, MAX_WEIGHT};
-use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES};
+use super::nearest::MAX_EXAMPLE_NUMBERS;
+use super::normal::MAX_SIDE;
+use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES, MAX_SMOOTHING};
 
 /// Why there is no head.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +138,40 @@ pub enum FitError {
         /// The value.
         given: f64,
     },
+    /// A label smoothing that is not usable.
+    #[error("label smoothing {given}: must be 0 to {MAX_SMOOTHING}")]
+    SmoothingOutOfRange {
+        /// The value.
+        given: f64,
+    },
+    /// Equations of too many unknowns.
+    #[error("{rows} rows of {dim} numbers: ridge and lda heads take at most {MAX_SIDE} of one of the two")]
+    TooManyToSolve {
+        /// Rows.
+        rows: usize,
+        /// Numbers in a row.
+        dim: usize,
+    },
+    /// Equations without one solution.
+    #[error("the examples vary by too little for a head of this kind")]
+    Singular,
+    /// More examples than a head keeps.
+    #[error("{rows} examples of {dim} numbers: a knn head keeps at most {MAX_EXAMPLE_NUMBERS} numbers")]
+    TooManyExamples {
+        /// Examples.
+        rows: usize,
+        /// Numbers in each.
+        dim: usize,
+    },
+    /// A kind that is fitted in another way.
+    #[error("a head of the kind `{kind}` has no settings to try one by one")]
+    NotHere {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// No setting could be tried.
+    #[error("there is no setting to choose")]
+    NoSetting,
     /// There are several L2 values and no rows to choose with.
     #[error("{l2_values} L2 values cannot be chosen among without validation rows")]
     NoValidation {

@@ -23,8 +23,11 @@ impl RowSums {
 
 /// Turns `logits`, `[rows, bias.len()]` without their bias, into residuals `P - Y` in place, each row times its weight; every
 /// weight is 1 where none are given.
-pub fn residuals(logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, bias: &[f32]) -> RowSums {
+///
+/// `Y` is 1 for the row's class and 0 for the others, with the part `smoothing` of it spread evenly over all classes.
+pub fn residuals(logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, smoothing: f32, bias: &[f32]) -> RowSums {
     let mut sums = RowSums::default();
+    let spread = smoothing / bias.len() as f32;
     for (index, (row, &label)) in logits.chunks_exact_mut(bias.len()).zip(labels).enumerate() {
         let weight = weights.map_or(1.0, |weights| weights[index]);
         if weight == 0.0 {
@@ -34,7 +37,11 @@ pub fn residuals(logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, bi
         let label = label as usize;
         row.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
         let (best, max) = first_largest(row);
-        let right = f64::from(row[label]) - f64::from(max);
+        let mut right = f64::from(row[label]) - f64::from(max);
+        if smoothing > 0.0 {
+            let mean = row.iter().map(|z| f64::from(*z) - f64::from(max)).sum::<f64>() / row.len() as f64;
+            right += f64::from(smoothing) * (mean - right);
+        }
         let total = exponentials(row, max);
         let counts = f64::from(weight);
         sums.log_loss += counts * (total.ln() - right);
@@ -46,7 +53,10 @@ pub fn residuals(logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, bi
             squares += *p * *p;
         }
         sums.curvature += counts * (1.0 - f64::from(squares));
-        row[label] -= 1.0;
+        row[label] -= 1.0 - smoothing;
+        if smoothing > 0.0 {
+            row.iter_mut().for_each(|residual| *residual -= spread);
+        }
         if weight != 1.0 {
             row.iter_mut().for_each(|residual| *residual *= weight);
         }
@@ -90,7 +100,7 @@ mod tests {
     #[test]
     fn two_equal_classes() {
         let mut logits = [0.0, 0.0];
-        let sums = residuals(&mut logits, &[1], None, &[0.0, 0.0]);
+        let sums = residuals(&mut logits, &[1], None, 0.0, &[0.0, 0.0]);
         assert!((sums.log_loss - 2f64.ln()).abs() < 1e-12);
         assert_eq!(logits, [0.5, -0.5]);
         assert!((sums.curvature - 0.5).abs() < 1e-7);
@@ -100,9 +110,9 @@ mod tests {
     #[test]
     fn a_row_counts_by_its_weight() {
         let mut logits = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0];
-        let sums = residuals(&mut logits, &[0, 1, 0], Some(&[2.0, 0.0, 1.0]), &[0.0, 0.0]);
+        let sums = residuals(&mut logits, &[0, 1, 0], Some(&[2.0, 0.0, 1.0]), 0.0, &[0.0, 0.0]);
         let mut once = [1.0, 0.0];
-        let one = residuals(&mut once, &[0], None, &[0.0, 0.0]);
+        let one = residuals(&mut once, &[0], None, 0.0, &[0.0, 0.0]);
         assert!((sums.log_loss - 3.0 * one.log_loss).abs() < 1e-12);
         assert_eq!(sums.correct, 3.0);
         assert_eq!(logits, [2.0 * once[0], 2.0 * once[1], 0.0, 0.0, once[0], once[1]]);
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     fn large_logits_do_not_overflow() {
         let mut logits = [3e38, -3e38, 1000.0];
-        let sums = residuals(&mut logits, &[0], None, &[0.0, 0.0, 5.0]);
+        let sums = residuals(&mut logits, &[0], None, 0.0, &[0.0, 0.0, 5.0]);
         assert_eq!(logits, [0.0, 0.0, 0.0]);
         assert_eq!((sums.log_loss, sums.correct), (0.0, 1.0));
         assert_eq!(softmax(&[1e30, 0.0]), [1.0, 0.0]);

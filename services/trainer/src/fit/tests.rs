@@ -11,6 +11,10 @@ fn on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
+fn linear(fitted: &FittedHead) -> &LinearHead {
+    fitted.head.linear().unwrap()
+}
+
 fn data(case: &Case, train: usize) -> TrainingData {
     TrainingData::new(case.features.clone(), case.shape.dim, case.labels.clone(), case.shape.classes, train).unwrap()
 }
@@ -33,12 +37,12 @@ fn gradient_at(case: &Case, fitted: &FittedHead, train: usize) -> f64 {
         .enumerate()
         .map(|(at, x)| ((f64::from(*x) - mean[at % dim]) / deviation[at % dim]) as f32)
         .collect();
-    let scaled = Case { features: scaled, labels: case.labels.clone(), shape: case.shape, seed: 0 };
+    let scaled = Case { features: scaled, ..case.clone() };
     let mut parameters: Vec<f64> =
-        fitted.head.weights.iter().enumerate().map(|(at, w)| f64::from(*w) * deviation[at / classes]).collect();
+        linear(fitted).weights.iter().enumerate().map(|(at, w)| f64::from(*w) * deviation[at / classes]).collect();
     for class in 0..classes {
-        let moved: f64 = (0..dim).map(|j| f64::from(fitted.head.weights[j * classes + class]) * mean[j]).sum();
-        parameters.push(f64::from(fitted.head.bias[class]) + moved);
+        let moved: f64 = (0..dim).map(|j| f64::from(linear(fitted).weights[j * classes + class]) * mean[j]).sum();
+        parameters.push(f64::from(linear(fitted).bias[class]) + moved);
     }
     let zeros = vec![0.0; parameters.len()];
     norm(&scaled.evaluate(&parameters, fitted.l2).1) / norm(&scaled.evaluate(&zeros, fitted.l2).1)
@@ -56,6 +60,13 @@ proptest! {
         let gradient = gradient_at(&case, &fitted, rows);
         prop_assert!(gradient < 1e-4, "{gradient}");
     }
+}
+
+#[test]
+fn a_fit_whose_last_steps_are_noise_still_converges() {
+    let case = Case::random(63, 5, 3, 9571509478619020507);
+    let fitted = fit_head(data(&case, 63), &with_l2(1e-3, 1e-5), &mut on).unwrap();
+    assert!(fitted.converged, "{} iterations, loss {}", fitted.iterations, fitted.loss);
 }
 
 #[test]
@@ -101,14 +112,14 @@ fn constant_and_tiny_features_do_no_harm() {
     let data = TrainingData::new(features, 3, labels, 3, 60).unwrap();
     let fitted = fit_head(data, &with_l2(1e-2, 1e-4), &mut on).unwrap();
     assert!(fitted.converged);
-    assert_eq!(fitted.head.weights[..3], [0.0; 3], "a constant feature has no weight");
+    assert_eq!(linear(&fitted).weights[..3], [0.0; 3], "a constant feature has no weight");
 }
 
 #[test]
 fn the_l2_with_the_least_validation_loss_is_chosen() {
     let case = Case::random(300, 60, 3, 21);
     let fitted = fit_head(data(&case, 200), &FitOptions::default(), &mut on).unwrap();
-    assert_eq!(fitted.trials.len(), 9);
+    assert!((5..=9).contains(&fitted.trials.len()), "weaker ones are left out when the loss rises");
     let best = fitted.trials.iter().min_by(|a, b| a.log_loss.total_cmp(&b.log_loss)).unwrap();
     assert_eq!(fitted.l2, best.l2);
     assert!(fitted.trials.last().unwrap().log_loss > best.log_loss, "noise is overfitted by the weakest");
@@ -192,7 +203,7 @@ fn it_stops_when_told() {
 fn without_validation_rows_one_l2_is_taken_and_several_are_refused() {
     let case = Case::random(30, 4, 3, 1);
     let fitted = fit_head(data(&case, 30), &FitOptions::default(), &mut on).unwrap();
-    assert_eq!((fitted.l2, fitted.trials.len()), (UNCHOSEN_L2, 0));
+    assert_eq!((fitted.l2, fitted.trials.len()), (convex::UNCHOSEN_L2, 0));
     let options = FitOptions { l2: vec![0.1, 0.2], ..FitOptions::default() };
     let refused = fit_head(data(&case, 30), &options, &mut on);
     assert!(matches!(refused, Err(FitError::NoValidation { l2_values: 2 })));

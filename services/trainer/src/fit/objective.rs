@@ -1,7 +1,7 @@
-//! The objective of a softmax head and its gradient, by hand on Candle tensors.
+//! The mean loss of a linear head over some rows, and its gradient, by hand.
 //!
-//! `f(W, b) = 1/n Σ_i w_i·-log softmax(x_i·W + b)[y_i] + l2/2·‖W‖²` with `n = Σ_i w_i`, and with `R_i = w_i·(P_i - Y_i)`
-//! `∂f/∂W = 1/n Xᵀ·R + l2·W`, `∂f/∂b = 1/n Σ_i R_i`. The bias is not penalised.
+//! `f(W, b) = 1/n Σ_i w_i·loss(x_i·W + b, y_i) + l2/2·‖W‖²` with `n = Σ_i w_i`. Softmax and sigmoid have the same residuals,
+//! `R_i = w_i·(P_i - Y_i)`, and `∂f/∂W = 1/n Xᵀ·R + l2·W`, `∂f/∂b = 1/n Σ_i R_i`. The bias is not penalised.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use candle_core::{Device, Storage, Tensor};
 use super::data::Rows;
 use super::fused::{self, MAX_CLASSES, Matrix, Passed};
 use super::lbfgs::Objective;
-use super::softmax_rows::{RowSums, residuals};
+use super::softmax_rows::RowSums;
 use super::{FitError, HeadShape};
 
 /// Rows in a block: enough to keep the cores busy with one product, few enough that the block and its residuals need no
@@ -22,14 +22,14 @@ const BLOCK_ROWS: usize = 2048;
 const BLOCK_LOGITS: usize = 1 << 22;
 
 /// The objective over some rows with one L2.
-pub struct SoftmaxObjective<'a> {
+pub struct MeanLoss<'a> {
     rows: Rows<'a>,
     l2: f64,
     /// Mean of `p·(1-p)` over rows and classes where it was last evaluated.
     curvature: f64,
 }
 
-impl<'a> SoftmaxObjective<'a> {
+impl<'a> MeanLoss<'a> {
     /// Over `rows`, with the penalty `l2`.
     pub fn new(rows: Rows<'a>, l2: f64) -> Self {
         Self { rows, l2, curvature: 0.0 }
@@ -56,7 +56,7 @@ impl<'a> SoftmaxObjective<'a> {
     }
 }
 
-impl Objective for SoftmaxObjective<'_> {
+impl Objective for MeanLoss<'_> {
     fn evaluate(&mut self, parameters: &[f64], gradient: &mut [f64]) -> Result<f64, FitError> {
         let shape = self.rows.shape;
         let (weights, _) = parameters.split_at(shape.weights());
@@ -88,7 +88,7 @@ impl Objective for SoftmaxObjective<'_> {
     }
 }
 
-impl SoftmaxObjective<'_> {
+impl MeanLoss<'_> {
     /// The value, from the sums over the rows.
     fn value(&mut self, sums: RowSums, weights: &[f64]) -> f64 {
         let per_row = 1.0 / self.rows.weight();
@@ -106,7 +106,7 @@ fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
         (0..classes).flat_map(|class| weights.iter().skip(class).step_by(classes).map(|&w| w as f32)).collect();
     let take = |logits: &mut [f32], range: Range<usize>| {
         let weights = rows.weights.as_ref().map(|weights| &weights[range.clone()]);
-        residuals(logits, &rows.labels[range], weights, &bias)
+        rows.loss.residuals(logits, &rows.labels[range], weights, &bias)
     };
     let (storage, layout) = rows.features.storage_and_layout();
     let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
@@ -116,8 +116,9 @@ fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
     fused::pass(Matrix { features, dim, classes }, &transposed, &take)
 }
 
-/// Mean log loss in nats, and accuracy, of `parameters` on `rows`, each row counting by its weight.
+/// Mean log loss in nats, without smoothing, and accuracy, of `parameters` on `rows`, each row counting by its weight.
 pub fn measure(rows: &Rows<'_>, parameters: &[f64]) -> Result<(f64, f64), FitError> {
+    let rows = &Rows { loss: rows.loss.plain(), ..rows.clone() };
     let sums = each_block(rows, parameters, |_, _| Ok(()))?;
     let weight = rows.weight();
     Ok((sums.log_loss / weight, sums.correct / weight))
@@ -149,7 +150,7 @@ fn each_block(
     each_product(rows, parameters, |first, block, mut logits| {
         let range = first..first + logits.len() / bias.len();
         let weights = rows.weights.as_ref().map(|weights| &weights[range.clone()]);
-        sums.add(residuals(&mut logits, &rows.labels[range], weights, &bias));
+        sums.add(rows.loss.residuals(&mut logits, &rows.labels[range], weights, &bias));
         take(block, logits)
     })?;
     Ok(sums)
@@ -178,21 +179,39 @@ fn each_product(
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::loss::Loss;
     use super::super::naive;
     use super::*;
 
-    /// A problem of this size and parameters for it, from a seed.
-    fn compare(rows: usize, dim: usize, classes: usize, l2: f64, seed: u64) -> Result<(), TestCaseError> {
-        let case = naive::Case::random(rows, dim, classes, seed);
+    const SOFTMAX: Loss = Loss::Softmax { smoothing: 0.0 };
+
+    /// Every loss, with smoothing and without.
+    fn losses() -> impl Strategy<Value = Loss> {
+        let smoothing = prop_oneof![Just(0.0), 0.0..0.5f64];
+        (any::<bool>(), smoothing).prop_map(|(softmax, smoothing)| {
+            if softmax { Loss::Softmax { smoothing } } else { Loss::Sigmoid { smoothing } }
+        })
+    }
+
+    /// A problem of this size and parameters for it, from a seed; every other one with weights.
+    fn compare(rows: usize, dim: usize, classes: usize, loss: Loss, seed: u64) -> Result<(), TestCaseError> {
+        let l2 = 10f64.powi((seed % 7) as i32 - 6);
+        let mut case = naive::Case::random(rows, dim, classes, seed);
+        case.loss = loss;
+        if seed % 2 == 1 {
+            case.weights = Some((0..rows).map(|row| (row % 4) as f32 / 2.0).collect());
+            prop_assume!(rows > 1);
+        }
         let parameters = case.parameters();
         let (expected, expected_gradient) = case.evaluate(&parameters, l2);
         let mut gradient = vec![f64::NAN; parameters.len()];
-        let mut objective = SoftmaxObjective::new(case.rows(), l2);
+        let mut objective = MeanLoss::new(case.rows(), l2);
         let value = objective.evaluate(&parameters, &mut gradient).unwrap();
         prop_assert!((value - expected).abs() <= 1e-5 * expected.abs(), "{value} {expected}");
         let distance = naive::norm(&naive::difference(&gradient, &expected_gradient));
         prop_assert!(distance <= 1e-5 * naive::norm(&expected_gradient), "{distance}");
         let (log_loss, accuracy) = measure(&case.rows(), &parameters).unwrap();
+        case.loss = loss.plain();
         prop_assert!((log_loss - case.evaluate(&parameters, 0.0).0).abs() <= 1e-5 * log_loss);
         prop_assert!((0.0..=1.0).contains(&accuracy));
         Ok(())
@@ -202,16 +221,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(96))]
         #[test]
         fn objective_and_gradient_agree_with_f64(
-            rows in 1usize..60, dim in 1usize..40, classes in 2usize..9, l2 in 1e-6f64..10.0, seed in any::<u64>(),
+            rows in 1usize..60, dim in 1usize..40, classes in 2usize..9, loss in losses(), seed in any::<u64>(),
         ) {
-            compare(rows, dim, classes, l2, seed)?;
+            compare(rows, dim, classes, loss, seed)?;
         }
     }
 
     #[test]
     fn more_than_one_block_agrees_with_f64() {
-        compare(2 * BLOCK_ROWS + 77, 7, 3, 0.01, 5).unwrap();
-        compare(2 * BLOCK_ROWS + 77, 3, MAX_CLASSES + 1, 0.01, 5).unwrap();
+        compare(2 * BLOCK_ROWS + 77, 7, 3, SOFTMAX, 5).unwrap();
+        compare(2 * BLOCK_ROWS + 77, 3, MAX_CLASSES + 1, SOFTMAX, 4).unwrap();
     }
 
     #[test]
@@ -226,9 +245,16 @@ mod tests {
 
     #[test]
     fn gradient_is_the_slope_of_the_objective() {
-        let case = naive::Case::random(40, 6, 3, 11);
+        for loss in [Loss::Softmax { smoothing: 0.1 }, Loss::Sigmoid { smoothing: 0.1 }] {
+            gradient_is_the_slope(loss);
+        }
+    }
+
+    fn gradient_is_the_slope(loss: Loss) {
+        let mut case = naive::Case::random(40, 6, 3, 11);
+        case.loss = loss;
         let parameters = case.parameters();
-        let mut objective = SoftmaxObjective::new(case.rows(), 0.3);
+        let mut objective = MeanLoss::new(case.rows(), 0.3);
         let mut gradient = vec![0.0; parameters.len()];
         objective.evaluate(&parameters, &mut gradient).unwrap();
         let mut ignored = gradient.clone();
