@@ -161,12 +161,12 @@ async fn what_cannot_be_trained_on_says_what_is_missing() -> Result<()> {
     let few: Vec<_> = nines.iter().cloned().chain(of("2").take(6)).collect();
     import(&pair.trainer, "good", examples(&few, Split::Unspecified, 0)).await?;
     for l2 in [0.0, -1.0, 1e7, f64::NAN] {
-        let options = TrainingOptions { l2: vec![0.1, l2], max_iterations: 0 };
+        let options = TrainingOptions { l2: vec![0.1, l2], ..Default::default() };
         refused(create("good", options).await, Code::InvalidArgument, &["options.l2"])?;
     }
-    let many = TrainingOptions { l2: vec![0.1; 65], max_iterations: 0 };
+    let many = TrainingOptions { l2: vec![0.1; 65], ..Default::default() };
     refused(create("good", many).await, Code::InvalidArgument, &["options.l2", "64"])?;
-    let long = TrainingOptions { l2: vec![], max_iterations: 10_001 };
+    let long = TrainingOptions { max_iterations: 10_001, ..Default::default() };
     refused(create("good", long).await, Code::InvalidArgument, &["options.max_iterations", "10000"])?;
     train(&pair.trainer, "good").await.context("twelve rows of two classes are enough")?;
     Ok(())

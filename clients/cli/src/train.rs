@@ -1,12 +1,12 @@
 //! `graft train`: fit a classifier, follow the run, show how good it is.
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use graft_client::{
     Graft,
     proto::{
-        CancelTrainingRunRequest, CreateTrainingRunRequest, GetHeadRequest, Head, TrainingOptions, TrainingPhase,
-        TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
+        CancelTrainingRunRequest, CreateTrainingRunRequest, GetHeadRequest, Head, HeadKind, TrainingOptions,
+        TrainingPhase, TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
     },
 };
 
@@ -26,11 +26,77 @@ pub struct Train {
     /// The most iterations for each L2; 200 unless told.
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
     max_iterations: u32,
+    /// The kind of head; `auto` takes the best by cross-validation.
+    #[arg(long, value_enum, default_value_t = Kind::Softmax)]
+    kind: Kind,
+    /// Let every class count the same, however many examples it has.
+    #[arg(long)]
+    balance_classes: bool,
+    /// How much the examples of a class count; 1 for classes that are not named. Once for each class.
+    #[arg(long, value_name = "LABEL=WEIGHT", value_parser = class_weight, conflicts_with = "balance_classes")]
+    class_weight: Vec<(String, f64)>,
+    /// The part of each example's truth that is spread evenly over all classes, 0 to 0.5.
+    #[arg(long, default_value_t = 0.0, hide_default_value = true, value_name = "PART")]
+    label_smoothing: f64,
+    /// What chance is drawn from: the same dataset, options and seed give the same head.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// A kind of head.
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// The best by cross-validation of the kinds that suit the number of examples.
+    Auto,
+    /// Linear, by log loss over classes that exclude each other.
+    Softmax,
+    /// Linear, each label on its own.
+    Sigmoid,
+    /// Linear, by least squares.
+    Ridge,
+    /// Linear discriminant analysis; often the best with few examples.
+    Lda,
+    /// The nearest class mean.
+    Prototype,
+    /// The nearest examples.
+    Knn,
+    /// One hidden layer.
+    Mlp,
+}
+
+impl From<Kind> for HeadKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Auto => HeadKind::Auto,
+            Kind::Softmax => HeadKind::Softmax,
+            Kind::Sigmoid => HeadKind::Sigmoid,
+            Kind::Ridge => HeadKind::Ridge,
+            Kind::Lda => HeadKind::Lda,
+            Kind::Prototype => HeadKind::Prototype,
+            Kind::Knn => HeadKind::Knn,
+            Kind::Mlp => HeadKind::Mlp,
+        }
+    }
+}
+
+/// `LABEL=WEIGHT`; a label may hold `=` itself.
+fn class_weight(text: &str) -> Result<(String, f64), String> {
+    let (label, weight) = text.rsplit_once('=').ok_or("LABEL=WEIGHT is expected")?;
+    let weight = weight.parse().map_err(|_| format!("`{weight}` is no number"))?;
+    Ok((label.to_owned(), weight))
 }
 
 impl Train {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let options = TrainingOptions { l2: self.l2, max_iterations: self.max_iterations };
+        let options = TrainingOptions {
+            l2: self.l2,
+            max_iterations: self.max_iterations,
+            head_kind: HeadKind::from(self.kind) as i32,
+            balance_classes: self.balance_classes,
+            class_weights: self.class_weight.into_iter().collect(),
+            label_smoothing: self.label_smoothing,
+            seed: self.seed,
+        };
         let request = CreateTrainingRunRequest { dataset: self.dataset, head: self.head, options: Some(options) };
         let created = graft.trainer.training().create_training_run(request).await;
         let run = created.map_err(|status| graft.trainer.error(status))?.into_inner().training_run.context("no run")?;
@@ -51,6 +117,10 @@ impl Train {
         let name = format!("{}@{}", run.head, run.head_version);
         let head = graft.trainer.heads().get_head(GetHeadRequest { name }).await;
         let head: Head = head.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
+        for trial in &run.head_kind_trials {
+            let kind = trial.kind().as_str_name().trim_start_matches("HEAD_KIND_").to_lowercase();
+            eprintln!("compared: {kind}: log loss {:.4}, accuracy {:.4}", trial.log_loss, trial.accuracy);
+        }
         output.show(|| heads::text(&head), || heads::json(&head))?;
         Ok(Done::All)
     }
@@ -76,6 +146,7 @@ fn describe(now: &TrainingProgress) -> String {
         TrainingPhase::Unspecified => return "waiting".into(),
         TrainingPhase::Load => return "reading embeddings".into(),
         TrainingPhase::Select => "choosing L2",
+        TrainingPhase::CrossValidate => "cross-validating",
         TrainingPhase::Refit => "fitting",
         TrainingPhase::Evaluate => return "measuring".into(),
     };

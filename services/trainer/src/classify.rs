@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tonic::Status;
 
 use crate::{
-    fit::head::{LinearHead, floats, softmax, top_k},
+    fit::head::{self, floats, top_k},
     names::{HeadRef, Tenant},
     service::heads::existing,
     store::Store,
@@ -25,7 +25,7 @@ const MOST_TOP_K: u32 = 1000;
 pub struct ServedHead {
     /// What is known of it, its report left out.
     pub head: Head,
-    weights: LinearHead,
+    weights: head::Head,
 }
 
 /// The heads that are ready.
@@ -69,7 +69,7 @@ impl HeadCache {
         let weights = self.store.weights(tenant, &head.name, head.version).await?;
         let weights =
             weights.ok_or_else(|| status::not_found("head", &exact.to_string(), "it was deleted just now"))?;
-        if weights.classes != head.labels.len() || weights.dimension != head.dimension as usize {
+        if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
             return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
         }
         let served = Arc::new(ServedHead { head, weights });
@@ -120,13 +120,13 @@ impl Kept {
 impl ServedHead {
     fn bytes(&self) -> usize {
         let labels: usize = self.head.labels.iter().map(|label| label.len() + size_of::<String>()).sum();
-        (self.weights.weights.len() + self.weights.bias.len()) * size_of::<f32>() + labels
+        self.weights.size() * size_of::<f32>() + labels
     }
 
     /// The most probable classes for an embedding of the head's space.
     pub fn classify(&self, embedding: Vec<f32>, k: usize) -> Result<ClassifyResponse, Status> {
         let mut row = self.weights.logits(embedding, 1).map_err(|error| status::internal(error.to_string()))?;
-        softmax(&mut row);
+        self.weights.probabilities(&mut row);
         let predictions = top_k(&row, k)
             .into_iter()
             .map(|class| Prediction { label: self.head.labels[class].clone(), probability: row[class] })
@@ -190,8 +190,8 @@ mod tests {
 
     fn served(name: &str) -> Arc<ServedHead> {
         let head = Head { name: name.into(), version: 1, ..Default::default() };
-        let weights = LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
-        Arc::new(ServedHead { head, weights })
+        let weights = head::LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
+        Arc::new(ServedHead { head, weights: head::Head::Linear(weights) })
     }
 
     #[test]
@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn an_embedding_must_be_of_the_heads_space_and_dimension() {
         let head = Head { name: "h".into(), version: 2, space: "net@0".into(), dimension: 2, ..Default::default() };
-        let weights = LinearHead { weights: vec![0.0; 4], bias: vec![0.0; 2], dimension: 2, classes: 2 };
-        let served = ServedHead { head, weights };
+        let weights = head::LinearHead { weights: vec![0.0; 4], bias: vec![0.0; 2], dimension: 2, classes: 2 };
+        let served = ServedHead { head, weights: head::Head::Linear(weights) };
         let read = |space: &str, dtype: i32, data: &[u8]| {
             served.read(&Embedding { space: space.into(), dtype, data: data.to_vec().into() })
         };

@@ -8,6 +8,8 @@
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
 //! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
 //! - [`extract_gpu`]: what reaches a GPU of what it can do.
+//! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`], [`few_shot`]: fits of heads, each in a process of its own
+//!   ([`fit_process`]), against scikit-learn; on embeddings that are made once ([`fashion_embedded`]).
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -24,6 +26,13 @@ pub mod extract_memory;
 pub mod extract_mixed;
 pub mod extract_peer;
 pub mod extract_rows;
+pub mod fashion_embedded;
+pub mod few_shot;
+pub mod fit_accuracy;
+pub mod fit_memory;
+pub mod fit_path;
+pub mod fit_process;
+pub mod fit_speed;
 pub mod images;
 pub mod litserve;
 pub mod preprocess;
@@ -50,6 +59,12 @@ pub const ALL: &[Bench] = &[
     Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
     Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
     Bench { name: "extract-gpu", run: || Box::pin(extract_gpu::run()) },
+    Bench { name: "fit-12k", run: || Box::pin(fit_speed::run_12k()) },
+    Bench { name: "fit-60k", run: || Box::pin(fit_speed::run_60k()) },
+    Bench { name: "fit-path", run: || Box::pin(fit_path::run()) },
+    Bench { name: "fit-accuracy", run: || Box::pin(fit_accuracy::run()) },
+    Bench { name: "fit-memory", run: || Box::pin(fit_memory::run()) },
+    Bench { name: "few-shot", run: || Box::pin(few_shot::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

@@ -1,13 +1,19 @@
 //! The rows to fit on, checked once.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 
+use super::loss::Loss;
 use super::standardise::Scaling;
-use super::{FitError, HeadShape};
+use super::{FitError, FitOptions, HeadShape};
 
 /// The most parameters of a head. L-BFGS keeps some 26 f64 vectors of this length: 0.9 GB at the bound, which is
 /// 3,200 classes of 1280 numbers.
 pub const MAX_PARAMETERS: usize = 1 << 22;
+
+/// The most that an example may count.
+pub const MAX_WEIGHT: f32 = 1e6;
 
 /// Embeddings and their classes, the train rows first and the validation rows after them. It owns the one copy of the
 /// embeddings, which the fit standardises in place.
@@ -17,6 +23,8 @@ pub struct TrainingData {
     embeddings: Vec<f32>,
     /// The class of each row.
     labels: Vec<u32>,
+    /// How much each row counts; all the same where there are none.
+    weights: Option<Vec<f32>>,
     /// Rows to fit on; those behind them are for validation.
     train: usize,
     shape: HeadShape,
@@ -48,17 +56,37 @@ impl TrainingData {
         if train == 0 || train > rows {
             return Err(FitError::TrainRows { train, rows });
         }
-        Ok(Self { embeddings, labels, train, shape: HeadShape { dim, classes } })
+        Ok(Self { embeddings, labels, weights: None, train, shape: HeadShape { dim, classes } })
+    }
+
+    /// Lets each row count by its weight, 0 or more; one of 2 counts as if the row were there twice.
+    ///
+    /// # Errors
+    /// Another count than that of the rows, a weight that is negative or not finite, or none that is more than 0 among the train
+    /// rows.
+    pub fn with_weights(mut self, weights: Vec<f32>) -> Result<Self, FitError> {
+        if weights.len() != self.labels.len() {
+            return Err(FitError::WeightCount { weights: weights.len(), rows: self.labels.len() });
+        }
+        let usable = |weight: f32| (0.0..=MAX_WEIGHT).contains(&weight);
+        if let Some((row, &value)) = weights.iter().enumerate().find(|(_, weight)| !usable(**weight)) {
+            return Err(FitError::WeightOutOfRange { row, value });
+        }
+        if weights[..self.train].iter().all(|weight| *weight == 0.0) {
+            return Err(FitError::NoWeight);
+        }
+        self.weights = Some(weights);
+        Ok(self)
+    }
+
+    /// The class of each row, train rows first.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
     }
 
     /// The shape of the head that it fits.
     pub fn shape(&self) -> HeadShape {
         self.shape
-    }
-
-    /// Whether there is nothing to choose the L2 with.
-    pub(super) fn has_no_validation(&self) -> bool {
-        self.train == self.labels.len()
     }
 
     /// Two classes at least, each with two examples at least.
@@ -75,12 +103,21 @@ impl TrainingData {
 
     /// Scales every row by the mean and deviation of the train rows, so that nothing of the validation rows is known
     /// while the L2 is chosen. The last fit keeps the scaling, so that the L2 keeps its meaning.
-    pub(super) fn standardise(mut self) -> Result<(Problem, Scaling), FitError> {
-        let dim = self.shape.dim;
+    pub(super) fn standardise(mut self, options: &FitOptions) -> Result<(Problem, Scaling), FitError> {
+        let (dim, labels) = (self.shape.dim, self.labels);
         let scaling = Scaling::measure(&self.embeddings, dim, self.train)?;
         scaling.apply(&mut self.embeddings);
-        let features = Tensor::from_vec(self.embeddings, (self.labels.len(), dim), &Device::Cpu)?;
-        Ok((Problem { features, labels: self.labels, train: self.train, shape: self.shape }, scaling))
+        let features = Tensor::from_vec(self.embeddings, (labels.len(), dim), &Device::Cpu)?;
+        let weights = options.class_weights.weigh(&labels, self.weights, self.shape.classes)?;
+        let loss = options.loss();
+        Ok((Problem { features, labels, weights, loss, train: self.train, shape: self.shape }, scaling))
+    }
+
+    /// The same on a copy, all rows being fitted on.
+    pub(super) fn standardised_copy(&self, options: &FitOptions) -> Result<Problem, FitError> {
+        let (embeddings, labels) = (self.embeddings.clone(), self.labels.clone());
+        let copy = Self { embeddings, train: labels.len(), labels, weights: self.weights.clone(), shape: self.shape };
+        Ok(copy.standardise(options)?.0)
     }
 }
 
@@ -89,6 +126,8 @@ impl TrainingData {
 pub struct Problem {
     features: Tensor,
     labels: Vec<u32>,
+    weights: Option<Vec<f32>>,
+    loss: Loss,
     train: usize,
     shape: HeadShape,
 }
@@ -100,11 +139,51 @@ pub struct Rows<'a> {
     pub features: Tensor,
     /// The class of each row.
     pub labels: &'a [u32],
+    /// How much each row counts; all 1 where there are none.
+    pub weights: Option<Arc<[f32]>>,
+    /// What is minimised over them.
+    pub loss: Loss,
     /// The shape of the head that they fit.
     pub shape: HeadShape,
 }
 
+impl Rows<'_> {
+    /// What all rows count together.
+    pub fn weight(&self) -> f64 {
+        match &self.weights {
+            Some(weights) => weights.iter().map(|weight| f64::from(*weight)).sum(),
+            None => self.labels.len() as f64,
+        }
+    }
+}
+
 impl Problem {
+    /// The class of each row.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// How many train rows there are; they come first.
+    pub fn train_count(&self) -> usize {
+        self.train
+    }
+
+    /// The shape of the head that it fits.
+    pub fn shape(&self) -> HeadShape {
+        self.shape
+    }
+
+    /// What is minimised.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// The same rows, all of them to fit on.
+    pub fn without_validation(&self) -> Problem {
+        let (features, labels, weights) = (self.features.clone(), self.labels.clone(), self.weights.clone());
+        Problem { train: labels.len(), features, labels, weights, loss: self.loss, shape: self.shape }
+    }
+
     /// The train rows.
     pub fn train(&self) -> Result<Rows<'_>, FitError> {
         self.rows(0, self.train)
@@ -118,7 +197,8 @@ impl Problem {
 
     /// Train and validation rows together.
     pub fn everything(&self) -> Rows<'_> {
-        Rows { features: self.features.clone(), labels: &self.labels, shape: self.shape }
+        let weights = self.weights.as_deref().map(Arc::from);
+        Rows { features: self.features.clone(), labels: &self.labels, weights, loss: self.loss, shape: self.shape }
     }
 
     /// Where a fit starts that has nothing better: no weights, and the biases of the class frequencies (each class given
@@ -127,18 +207,20 @@ impl Problem {
         let counts = count_classes(&self.labels[..self.train], self.shape.classes);
         let total = self.train as f64 + 0.5 * self.shape.classes as f64;
         let mut parameters = vec![0.0; self.shape.weights()];
-        parameters.extend(counts.iter().map(|count| ((*count as f64 + 0.5) / total).ln()));
+        parameters.extend(counts.iter().map(|count| self.loss.bias((*count as f64 + 0.5) / total)));
         parameters
     }
 
     fn rows(&self, start: usize, count: usize) -> Result<Rows<'_>, FitError> {
         let features = self.features.narrow(0, start, count)?;
-        Ok(Rows { features, labels: &self.labels[start..start + count], shape: self.shape })
+        let range = start..start + count;
+        let weights = self.weights.as_ref().map(|weights| Arc::from(&weights[range.clone()]));
+        Ok(Rows { features, labels: &self.labels[range], weights, loss: self.loss, shape: self.shape })
     }
 }
 
 /// Rows of each class.
-fn count_classes(labels: &[u32], classes: usize) -> Vec<usize> {
+pub(super) fn count_classes(labels: &[u32], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     for &class in labels {
         counts[class as usize] += 1;

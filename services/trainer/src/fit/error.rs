@@ -1,7 +1,10 @@
 //! Every way in which a fit can fail. Classes are named by index: the caller knows their labels.
 
-use super::data::MAX_PARAMETERS;
-use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES};
+use super::cross_validate::MAX_FOLDS;
+use super::data::{MAX_PARAMETERS, MAX_WEIGHT};
+use super::nearest::MAX_EXAMPLE_NUMBERS;
+use super::normal::MAX_SIDE;
+use super::options::{MAX_ITERATIONS, MAX_L2, MAX_L2_VALUES, MAX_SMOOTHING};
 
 /// Why there is no head.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,49 @@ pub enum FitError {
         /// The number of classes.
         classes: usize,
     },
+    /// Weights that are not one for each row.
+    #[error("{weights} example weights for {rows} rows: there must be one for each")]
+    WeightCount {
+        /// Weights given.
+        weights: usize,
+        /// Rows.
+        rows: usize,
+    },
+    /// An example weight that is not usable.
+    #[error("the weight of row {row} is {value}: must be 0 to {MAX_WEIGHT}")]
+    WeightOutOfRange {
+        /// The row.
+        row: usize,
+        /// Its weight.
+        value: f32,
+    },
+    /// Nothing counts.
+    #[error("no train row has a weight above 0")]
+    NoWeight,
+    /// Class weights that are not one for each class.
+    #[error("{weights} class weights for {classes} classes: there must be one for each")]
+    ClassWeightCount {
+        /// Weights given.
+        weights: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// A class weight that is not usable.
+    #[error("the weight of class {class} is {value}: must be above 0 and at most {MAX_WEIGHT}")]
+    ClassWeightOutOfRange {
+        /// The class.
+        class: usize,
+        /// Its weight.
+        value: f64,
+    },
+    /// Another number of parts than cross-validation takes.
+    #[error("{folds} folds of {rows} rows: must be 2 to {MAX_FOLDS}, and no more than there are rows")]
+    FoldsOutOfRange {
+        /// Folds asked for.
+        folds: usize,
+        /// Rows.
+        rows: usize,
+    },
     /// An embedding holds NaN or an infinity.
     #[error("row {row} holds {value} at {column}: embeddings must be finite")]
     NonFinite {
@@ -92,6 +138,40 @@ pub enum FitError {
         /// The value.
         given: f64,
     },
+    /// A label smoothing that is not usable.
+    #[error("label smoothing {given}: must be 0 to {MAX_SMOOTHING}")]
+    SmoothingOutOfRange {
+        /// The value.
+        given: f64,
+    },
+    /// Equations of too many unknowns.
+    #[error("{rows} rows of {dim} numbers: ridge and lda heads take at most {MAX_SIDE} of one of the two")]
+    TooManyToSolve {
+        /// Rows.
+        rows: usize,
+        /// Numbers in a row.
+        dim: usize,
+    },
+    /// Equations without one solution.
+    #[error("the examples vary by too little for a head of this kind")]
+    Singular,
+    /// More examples than a head keeps.
+    #[error("{rows} examples of {dim} numbers: a knn head keeps at most {MAX_EXAMPLE_NUMBERS} numbers")]
+    TooManyExamples {
+        /// Examples.
+        rows: usize,
+        /// Numbers in each.
+        dim: usize,
+    },
+    /// A kind that is fitted in another way.
+    #[error("a head of the kind `{kind}` has no settings to try one by one")]
+    NotHere {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// No setting could be tried.
+    #[error("there is no setting to choose")]
+    NoSetting,
     /// There are several L2 values and no rows to choose with.
     #[error("{l2_values} L2 values cannot be chosen among without validation rows")]
     NoValidation {
@@ -104,6 +184,12 @@ pub enum FitError {
     /// Features of such a small scale that the weights do not fit f32.
     #[error("the weights do not fit 32 bits: the embeddings vary by too little")]
     Overflow,
+    /// Features that do not lie in memory row by row.
+    #[error("the features do not lie in memory row by row")]
+    Layout,
+    /// A thread broke down.
+    #[error("a thread of the fit broke down")]
+    Thread,
     /// A tensor operation failed.
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

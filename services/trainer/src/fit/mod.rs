@@ -1,65 +1,102 @@
-//! Fits a linear softmax head on embeddings: full batch, to the optimum, the same bytes each time.
+//! Fits a classifier head on embeddings: full batch and to the optimum where the objective is convex, the same bytes each time.
 //!
-//! The straight line: [`TrainingData`] is standardised in place, [`path`](mod@path) fits it for each L2 from strong to weak
-//! and keeps the one with the least log loss on the validation rows, a last fit takes the train and validation rows
-//! together, and the scaling is folded into the weights, so that serving needs no more than `x·W + b`.
+//! The straight line: [`TrainingData`] is standardised in place, what the kind of head has to choose (an L2, a shrinkage) is
+//! chosen on the validation rows, a last fit takes the train and validation rows together, and the scaling is folded into the
+//! head, so that serving needs no more than, for most kinds, `x·W + b`.
 //!
 //! # Layout
-//! - [`options`]: what a person may choose, and its limits.
-//! - [`data`]: embeddings and classes, train rows first, checked once.
+//! What goes in:
+//! - [`options`]: what a person may choose, and its limits. [`kind`]: the kinds of heads, and what each has to choose.
+//! - [`data`]: embeddings and classes, train rows first, checked once. [`class_weights`]: how much the examples of each class count.
 //! - [`split`]: which examples to fit on, to choose with and to measure on.
 //! - [`standardise`]: mean and scale of each feature, applied in place and folded back.
-//! - [`softmax`]: the objective and its gradient; [`softmax_rows`]: what happens to a block of logits.
-//! - [`lbfgs`], [`line_search`]: the minimiser; knows nothing of softmax.
+//!
+//! Softmax and sigmoid heads:
+//! - [`convex`]: their fit. [`path`](mod@path): the choice of L2. [`thresholds`]: from which probability on a label is given.
+//! - [`objective`]: value and gradient; [`loss`], [`softmax_rows`], [`sigmoid_rows`]: what happens to a block of logits;
+//!   [`fused`], [`kernel`]: both products of an evaluation in one pass over the features.
+//! - [`lbfgs`], [`line_search`]: the minimiser; knows nothing of losses.
 //! - [`curvature`], [`inverse`]: the bound on the Hessian that the minimiser starts from when there are many rows.
-//! - [`path`](mod@path): the choice of L2.
+//!
+//! The other kinds:
+//! - [`others`]: their fit. [`held_out`], [`family`]: the choice of their setting. [`calibrate`]: how certain their logits are.
+//! - [`ridge`], [`lda`], [`normal`], [`weighted`]: in closed form. [`nearest`]: by the angle. [`perceptron`], [`adamw`]: a hidden
+//!   layer.
+//!
+//! All of them:
+//! - [`auto`]: the choice of the kind. [`cross_validate`](mod@cross_validate), [`folds`]: each row's logits from a head that never
+//!   saw it. [`random`]: chance that is the same for the same seed.
 //! - [`head`]: the head that is served, and its bytes.
-//! - [`progress`]: what the caller hears while it waits.
-//! - [`error`]: every way in which a fit can fail.
+//! - [`progress`]: what the caller hears while it waits. [`error`]: every way in which a fit can fail.
 //!
 //! It does no input or output, and does not know what a label is called.
 
+pub mod adamw;
+pub mod auto;
+pub mod calibrate;
+pub mod class_weights;
+pub mod convex;
+pub mod cross_validate;
 pub mod curvature;
 pub mod data;
 pub mod error;
+pub mod family;
+pub mod folds;
+pub mod fused;
 pub mod head;
+pub mod held_out;
 pub mod inverse;
+pub mod kernel;
+pub mod kind;
 pub mod lbfgs;
+pub mod lda;
 pub mod line_search;
+pub mod loss;
+pub mod nearest;
+pub mod normal;
+pub mod objective;
 pub mod options;
+pub mod others;
 pub mod path;
+pub mod perceptron;
 pub mod progress;
-pub mod softmax;
+pub mod random;
+pub mod ridge;
+pub mod sigmoid_rows;
 pub mod softmax_rows;
 pub mod split;
 pub mod standardise;
+pub mod thresholds;
+pub mod weighted;
 
 #[cfg(test)]
 mod naive;
 
+pub use auto::KindTrial;
+pub use class_weights::ClassWeights;
+pub use cross_validate::cross_validate;
 pub use data::TrainingData;
 pub use error::FitError;
-pub use head::{HeadError, LinearHead};
+pub use head::{Head, HeadError, LinearHead};
+pub use kind::HeadKind;
 pub use options::FitOptions;
 pub use path::L2Trial;
 pub use progress::{Phase, Progress};
 
 use std::ops::ControlFlow;
 
-use lbfgs::Stop;
-use path::Fitter;
-use standardise::Scaling;
-
-/// The L2 where none was given and there are no validation rows to choose one with: what suited the embeddings of 2,000
-/// images of clothes best.
-const UNCHOSEN_L2: f64 = 0.1;
-
 /// A head and how it was come by.
 #[derive(Debug)]
 pub struct FittedHead {
     /// The head, on embeddings as the extractor gives them.
-    pub head: LinearHead,
-    /// The L2 penalty that was chosen.
+    pub head: Head,
+    /// Its kind; never [`HeadKind::Auto`].
+    pub kind: HeadKind,
+    /// What was chosen for the kind: an L2, a shrinkage, a number of neighbours or of epochs; 0 where there is nothing to set.
+    pub setting: f64,
+    /// The kinds that were compared, the best first; empty where the kind was told.
+    pub comparison: Vec<KindTrial>,
+    /// The L2 penalty that was chosen; 0 where the kind has none.
     pub l2: f64,
     /// Every L2 that was tried, strongest first, measured on the validation rows; empty where there were none.
     pub trials: Vec<L2Trial>,
@@ -67,13 +104,17 @@ pub struct FittedHead {
     pub iterations: u32,
     /// L-BFGS iterations of all fits together.
     pub total_iterations: u32,
-    /// Whether the last fit reached its gradient tolerance.
+    /// Whether the last fit reached its gradient tolerance; closed forms always do.
     pub converged: bool,
-    /// The training loss of the last fit: mean log loss plus penalty, in nats.
+    /// The training loss of the last fit, mean log loss plus penalty, in nats; for kinds without one, the log loss of the rows
+    /// that the setting was chosen on.
     pub loss: f64,
+    /// `[validation rows, classes]`: the logits on the validation rows of the fit that won, which never saw them; `None` where
+    /// there were none. What is tuned after the fit, a temperature or a threshold, is tuned on these.
+    pub selection_logits: Option<Vec<f32>>,
 }
 
-/// Fits a head on `data`, choosing the L2 on its validation rows.
+/// Fits a head on `data`, choosing on its validation rows what there is to choose.
 ///
 /// `progress` is called after every iteration; `Break` from it stops the fit with [`FitError::Cancelled`].
 /// It is long work for one thread and several cores: call it from a blocking task.
@@ -85,37 +126,15 @@ pub fn fit_head(
     options: &FitOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<FittedHead, FitError> {
-    let mut l2_path = options.checked_path()?;
+    options.check()?;
     data.check_classes()?;
-    if data.has_no_validation() && options.l2.is_empty() {
-        l2_path = vec![UNCHOSEN_L2];
-    }
-    let shape = data.shape();
-    let (problem, scaling) = data.standardise()?;
-    let mut chosen = path::choose(&problem, &l2_path, options, progress)?;
-
-    let mut reporter = chosen.reporter(chosen.trials.len(), progress);
-    let start = chosen.parameters.take().unwrap_or_else(|| problem.start());
-    let fit = Fitter::new(problem.everything(), options)?.fit(chosen.l2, start, &mut reporter)?;
-
-    Ok(FittedHead {
-        head: served_head(&scaling, &fit.parameters, shape)?,
-        l2: chosen.l2,
-        trials: chosen.trials,
-        iterations: fit.iterations,
-        total_iterations: chosen.iterations + fit.iterations,
-        converged: fit.stop == Stop::Converged,
-        loss: fit.value,
-    })
-}
-
-/// The head as it is served, on embeddings that are not standardised.
-fn served_head(scaling: &Scaling, parameters: &[f64], shape: HeadShape) -> Result<LinearHead, FitError> {
-    let (weights, bias) = scaling.fold(parameters, shape);
-    if !weights.iter().chain(&bias).all(|number| number.is_finite()) {
-        return Err(FitError::Overflow);
-    }
-    Ok(LinearHead { weights, bias, dimension: shape.dim, classes: shape.classes })
+    let (problem, scaling) = data.standardise(options)?;
+    let fitted = match options.head {
+        HeadKind::Softmax | HeadKind::Sigmoid => convex::fit(options.head, &problem, &scaling, options, progress)?,
+        HeadKind::Auto => others::fit_best(&problem, &scaling, options, progress)?,
+        kind => others::fit(kind, &problem, &scaling, options, progress)?,
+    };
+    if fitted.head.is_finite() { Ok(fitted) } else { Err(FitError::Overflow) }
 }
 
 /// The shape of a head.
@@ -141,3 +160,6 @@ impl HeadShape {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod kind_tests;

@@ -4,13 +4,17 @@ use candle_core::{Device, Tensor};
 
 use super::HeadShape;
 use super::data::Rows;
+use super::loss::Loss;
 
 /// Random features and classes.
+#[derive(Clone)]
 pub struct Case {
     pub features: Vec<f32>,
     pub labels: Vec<u32>,
     pub shape: HeadShape,
     pub seed: u64,
+    pub weights: Option<Vec<f32>>,
+    pub loss: Loss,
 }
 
 /// A small generator (splitmix64), so that a case is its seed and nothing else.
@@ -43,7 +47,14 @@ impl Case {
             }
         }
         let labels = (0..rows).map(|row| (row % classes) as u32).collect();
-        Self { features, labels, shape: HeadShape { dim, classes }, seed }
+        Self {
+            features,
+            labels,
+            shape: HeadShape { dim, classes },
+            seed,
+            weights: None,
+            loss: Loss::Softmax { smoothing: 0.0 },
+        }
     }
 
     pub fn parameters(&self) -> Vec<f64> {
@@ -55,32 +66,63 @@ impl Case {
     pub fn rows(&self) -> Rows<'_> {
         let size = (self.labels.len(), self.shape.dim);
         let features = Tensor::from_slice(&self.features, size, &Device::Cpu).unwrap();
-        Rows { features, labels: &self.labels, shape: self.shape }
+        Rows {
+            features,
+            labels: &self.labels,
+            weights: self.weights.as_deref().map(Into::into),
+            loss: self.loss,
+            shape: self.shape,
+        }
     }
 
     /// Value and gradient of the objective.
     pub fn evaluate(&self, parameters: &[f64], l2: f64) -> (f64, Vec<f64>) {
         let HeadShape { dim, classes } = self.shape;
-        let n = self.labels.len() as f64;
+        let weight = |row: usize| self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+        let n: f64 = (0..self.labels.len()).map(weight).sum();
         let weights = dim * classes;
         let mut value = l2 / 2.0 * parameters[..weights].iter().map(|w| w * w).sum::<f64>();
         let mut gradient: Vec<f64> =
             parameters.iter().enumerate().map(|(at, p)| if at < weights { l2 * p } else { 0.0 }).collect();
-        for (x, &label) in self.features.chunks(dim).zip(&self.labels) {
+        for (row, (x, &label)) in self.features.chunks(dim).zip(&self.labels).enumerate() {
             let logit = |class: usize| {
                 let dot: f64 = (0..dim).map(|j| f64::from(x[j]) * parameters[j * classes + class]).sum();
                 dot + parameters[weights + class]
             };
             let logits: Vec<f64> = (0..classes).map(logit).collect();
-            let total: f64 = logits.iter().map(|z| z.exp()).sum();
-            value -= (logits[label as usize] - total.ln()) / n;
-            for class in 0..classes {
-                let residual = (logits[class].exp() / total - f64::from(u8::from(class == label as usize))) / n;
+            let (losses, residuals) = self.row(&logits, label as usize);
+            value += weight(row) * losses / n;
+            for (class, residual) in residuals.into_iter().enumerate() {
+                let residual = weight(row) * residual / n;
                 (0..dim).for_each(|j| gradient[j * classes + class] += residual * f64::from(x[j]));
                 gradient[weights + class] += residual;
             }
         }
         (value, gradient)
+    }
+}
+
+impl Case {
+    /// The loss of one row, and its derivatives by the logits.
+    fn row(&self, logits: &[f64], label: usize) -> (f64, Vec<f64>) {
+        let classes = logits.len();
+        let one = |class: usize| f64::from(u8::from(class == label));
+        match self.loss {
+            Loss::Softmax { smoothing } => {
+                let target = |class: usize| (1.0 - smoothing) * one(class) + smoothing / classes as f64;
+                let total: f64 = logits.iter().map(|z| z.exp()).sum();
+                let p = |class: usize| logits[class].exp() / total;
+                let loss = (0..classes).map(|class| -target(class) * p(class).ln()).sum();
+                (loss, (0..classes).map(|class| p(class) - target(class)).collect())
+            }
+            Loss::Sigmoid { smoothing } => {
+                let target = |class: usize| (1.0 - smoothing) * one(class) + smoothing / 2.0;
+                let p = |class: usize| 1.0 / (1.0 + (-logits[class]).exp());
+                let part =
+                    |class: usize| -target(class) * p(class).ln() - (1.0 - target(class)) * (1.0 - p(class)).ln();
+                ((0..classes).map(part).sum(), (0..classes).map(|class| p(class) - target(class)).collect())
+            }
+        }
     }
 }
 

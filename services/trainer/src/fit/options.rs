@@ -1,6 +1,9 @@
 //! What a person may choose of a fit, and the limits of each choice.
 
 use super::FitError;
+use super::class_weights::ClassWeights;
+use super::kind::HeadKind;
+use super::loss::Loss;
 
 /// The most L2 values that one fit chooses among.
 pub const MAX_L2_VALUES: usize = 64;
@@ -14,6 +17,9 @@ pub const DEFAULT_ITERATIONS: u32 = 200;
 /// no prediction; the noise of the f32 products is some hundred times smaller.
 pub const DEFAULT_TOLERANCE: f64 = 1e-4;
 
+/// The most that labels are smoothed.
+pub const MAX_SMOOTHING: f64 = 0.5;
+
 /// Choices of a fit. `FitOptions::default()` is good.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitOptions {
@@ -24,15 +30,49 @@ pub struct FitOptions {
     pub max_iterations: u32,
     /// The gradient's norm, relative to that at zero weights, to stop at; between 0 and 1.
     pub tolerance: f64,
+    /// How much the examples of each class count.
+    pub class_weights: ClassWeights,
+    /// The kind of head.
+    pub head: HeadKind,
+    /// The part of each example's truth that is spread evenly over all answers, 0 to [`MAX_SMOOTHING`]; for kinds that are fitted
+    /// by log loss.
+    pub label_smoothing: f64,
+    /// What chance is drawn from: the folds of cross-validation, and the weights and minibatches of a hidden layer.
+    pub seed: u64,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { l2: Vec::new(), max_iterations: DEFAULT_ITERATIONS, tolerance: DEFAULT_TOLERANCE }
+        Self {
+            l2: Vec::new(),
+            max_iterations: DEFAULT_ITERATIONS,
+            tolerance: DEFAULT_TOLERANCE,
+            class_weights: ClassWeights::Equal,
+            head: HeadKind::Softmax,
+            label_smoothing: 0.0,
+            seed: 0,
+        }
     }
 }
 
 impl FitOptions {
+    /// Refuses what is out of range.
+    ///
+    /// # Errors
+    /// The first option that is.
+    pub fn check(&self) -> Result<(), FitError> {
+        if !(0.0..=MAX_SMOOTHING).contains(&self.label_smoothing) {
+            return Err(FitError::SmoothingOutOfRange { given: self.label_smoothing });
+        }
+        self.checked_path().map(|_| ())
+    }
+
+    /// What is minimised.
+    pub(super) fn loss(&self) -> Loss {
+        let smoothing = self.label_smoothing;
+        if self.head == HeadKind::Sigmoid { Loss::Sigmoid { smoothing } } else { Loss::Softmax { smoothing } }
+    }
+
     /// The L2 values to try, strongest first, each once.
     ///
     /// # Errors
@@ -93,6 +133,10 @@ mod tests {
         for max_iterations in [0, 10_001] {
             let refused = FitOptions { max_iterations, ..defaults() }.checked_path();
             assert!(matches!(refused, Err(FitError::IterationsOutOfRange { .. })));
+        }
+        for label_smoothing in [-0.1, 0.51, f64::NAN] {
+            let refused = FitOptions { label_smoothing, ..defaults() }.check();
+            assert!(matches!(refused, Err(FitError::SmoothingOutOfRange { .. })));
         }
         for tolerance in [0.0, 1.0, f64::NAN] {
             let refused = FitOptions { tolerance, ..defaults() }.checked_path();

@@ -5,6 +5,8 @@
 pub enum Phase {
     /// Fitting for each L2 and measuring on the validation rows.
     Select,
+    /// Fitting with each part of the rows left out in turn.
+    CrossValidate,
     /// Fitting once more with the chosen L2, on all rows.
     Refit,
 }

@@ -3,12 +3,13 @@
 /// Sums over the rows of a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowSums {
-    /// Negative log probabilities of the right classes, in nats.
+    /// Negative log probabilities of the right classes, in nats, each times the row's weight.
     pub log_loss: f64,
-    /// Over all rows and classes, `p·(1-p)`: the mean curvature of the loss in its logits is this over `rows * classes`.
+    /// Over all rows and classes, `p·(1-p)` times the row's weight: the mean curvature of the loss in its logits is this over
+    /// `weight * classes`.
     pub curvature: f64,
-    /// Rows whose most probable class is the right one (the first of equals).
-    pub correct: usize,
+    /// The weight of the rows whose most probable class is the right one (the first of equals).
+    pub correct: f64,
 }
 
 impl RowSums {
@@ -20,25 +21,45 @@ impl RowSums {
     }
 }
 
-/// Turns `logits`, `[rows, bias.len()]` without their bias, into residuals `P - Y` in place.
-pub fn residuals(logits: &mut [f32], labels: &[u32], bias: &[f32]) -> RowSums {
+/// Turns `logits`, `[rows, bias.len()]` without their bias, into residuals `P - Y` in place, each row times its weight; every
+/// weight is 1 where none are given.
+///
+/// `Y` is 1 for the row's class and 0 for the others, with the part `smoothing` of it spread evenly over all classes.
+pub fn residuals(logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, smoothing: f32, bias: &[f32]) -> RowSums {
     let mut sums = RowSums::default();
-    for (row, &label) in logits.chunks_exact_mut(bias.len()).zip(labels) {
+    let spread = smoothing / bias.len() as f32;
+    for (index, (row, &label)) in logits.chunks_exact_mut(bias.len()).zip(labels).enumerate() {
+        let weight = weights.map_or(1.0, |weights| weights[index]);
+        if weight == 0.0 {
+            row.fill(0.0);
+            continue;
+        }
         let label = label as usize;
         row.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
         let (best, max) = first_largest(row);
-        let right = f64::from(row[label]) - f64::from(max);
+        let mut right = f64::from(row[label]) - f64::from(max);
+        if smoothing > 0.0 {
+            let mean = row.iter().map(|z| f64::from(*z) - f64::from(max)).sum::<f64>() / row.len() as f64;
+            right += f64::from(smoothing) * (mean - right);
+        }
         let total = exponentials(row, max);
-        sums.log_loss += total.ln() - right;
-        sums.correct += usize::from(best == label);
+        let counts = f64::from(weight);
+        sums.log_loss += counts * (total.ln() - right);
+        sums.correct += if best == label { counts } else { 0.0 };
         let norm = (1.0 / total) as f32;
         let mut squares = 0.0f32;
         for p in row.iter_mut() {
             *p *= norm;
             squares += *p * *p;
         }
-        sums.curvature += 1.0 - f64::from(squares);
-        row[label] -= 1.0;
+        sums.curvature += counts * (1.0 - f64::from(squares));
+        row[label] -= 1.0 - smoothing;
+        if smoothing > 0.0 {
+            row.iter_mut().for_each(|residual| *residual -= spread);
+        }
+        if weight != 1.0 {
+            row.iter_mut().for_each(|residual| *residual *= weight);
+        }
     }
     sums
 }
@@ -79,19 +100,30 @@ mod tests {
     #[test]
     fn two_equal_classes() {
         let mut logits = [0.0, 0.0];
-        let sums = residuals(&mut logits, &[1], &[0.0, 0.0]);
+        let sums = residuals(&mut logits, &[1], None, 0.0, &[0.0, 0.0]);
         assert!((sums.log_loss - 2f64.ln()).abs() < 1e-12);
         assert_eq!(logits, [0.5, -0.5]);
         assert!((sums.curvature - 0.5).abs() < 1e-7);
-        assert_eq!(sums.correct, 0, "the first of equals is class 0");
+        assert_eq!(sums.correct, 0.0, "the first of equals is class 0");
+    }
+
+    #[test]
+    fn a_row_counts_by_its_weight() {
+        let mut logits = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+        let sums = residuals(&mut logits, &[0, 1, 0], Some(&[2.0, 0.0, 1.0]), 0.0, &[0.0, 0.0]);
+        let mut once = [1.0, 0.0];
+        let one = residuals(&mut once, &[0], None, 0.0, &[0.0, 0.0]);
+        assert!((sums.log_loss - 3.0 * one.log_loss).abs() < 1e-12);
+        assert_eq!(sums.correct, 3.0);
+        assert_eq!(logits, [2.0 * once[0], 2.0 * once[1], 0.0, 0.0, once[0], once[1]]);
     }
 
     #[test]
     fn large_logits_do_not_overflow() {
         let mut logits = [3e38, -3e38, 1000.0];
-        let sums = residuals(&mut logits, &[0], &[0.0, 0.0, 5.0]);
+        let sums = residuals(&mut logits, &[0], None, 0.0, &[0.0, 0.0, 5.0]);
         assert_eq!(logits, [0.0, 0.0, 0.0]);
-        assert_eq!((sums.log_loss, sums.correct), (0.0, 1));
+        assert_eq!((sums.log_loss, sums.correct), (0.0, 1.0));
         assert_eq!(softmax(&[1e30, 0.0]), [1.0, 0.0]);
     }
 

@@ -1,6 +1,8 @@
 //! Mean 0 and standard deviation 1 for every feature: the penalty then treats them alike and the minimiser needs fewer
 //! steps. The head that is served knows nothing of it, because the scaling is folded into its weights.
 
+use super::head::cosine::Space;
+use super::head::{Head, LinearHead, NeighboursHead, PerceptronHead, PrototypeHead};
 use super::{FitError, HeadShape};
 
 /// A deviation below this part of the mean is rounding: the feature is constant and carries nothing.
@@ -65,6 +67,32 @@ impl Scaling {
             }
         }
         (folded, bias.into_iter().map(|b| b as f32).collect())
+    }
+}
+
+impl Scaling {
+    /// The head that does to plain embeddings what `head` does to scaled ones.
+    pub fn fold_head(&self, head: Head) -> Head {
+        match head {
+            Head::Linear(linear) => Head::Linear(self.fold_linear(linear)),
+            Head::Sigmoid { linear, thresholds } => Head::Sigmoid { linear: self.fold_linear(linear), thresholds },
+            Head::Prototype(head) => Head::Prototype(PrototypeHead { space: self.space(), ..head }),
+            Head::Neighbours(head) => Head::Neighbours(NeighboursHead { space: self.space(), ..head }),
+            Head::Perceptron(head) => {
+                Head::Perceptron(PerceptronHead { hidden: self.fold_linear(head.hidden), output: head.output })
+            }
+        }
+    }
+
+    fn fold_linear(&self, linear: LinearHead) -> LinearHead {
+        let parameters: Vec<f64> = linear.weights.iter().chain(&linear.bias).map(|number| f64::from(*number)).collect();
+        let (weights, bias) = self.fold(&parameters, HeadShape { dim: linear.dimension, classes: linear.classes });
+        LinearHead { weights, bias, ..linear }
+    }
+
+    fn space(&self) -> Space {
+        let single = |numbers: &[f64]| numbers.iter().map(|number| *number as f32).collect();
+        Space { mean: single(&self.mean), scale: single(&self.scale) }
     }
 }
 

@@ -53,8 +53,11 @@ impl Runs {
             told.state.send_modify(|run| run.progress = Some(progress));
             !told.is_cancelled() && !stop.is_cancelled()
         };
-        let (head, weights) = train::run(&self.store, &live.tenant, &run, self.most_bytes, watch).await?;
-        Ok(self.store.register(&live.tenant, head, &weights, live.run()).await?)
+        let trained = train::run(&self.store, &live.tenant, &run, self.most_bytes, watch).await?;
+        let mut run = live.run();
+        run.set_head_kind(trained.kind);
+        run.head_kind_trials = trained.comparison;
+        Ok(self.store.register(&live.tenant, trained.head, &trained.weights, run).await?)
     }
 }
 

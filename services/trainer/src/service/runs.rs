@@ -11,12 +11,14 @@ use tonic::{Request, Response, Status};
 
 use super::{Answers, datasets::existing};
 use crate::{
-    fit::{FitError, FitOptions},
     names::{Name, Tenant},
     paging::Page,
     runs::Runs,
     store::Store,
-    train::{self, snapshot::Snapshot},
+    train::{
+        options::{self, OptionError},
+        snapshot::Snapshot,
+    },
 };
 
 /// Serves training runs.
@@ -33,15 +35,8 @@ impl Training {
     }
 }
 
-fn check(options: &FitOptions) -> Result<(), Status> {
-    let refuse = |error: FitError| {
-        let field = match error {
-            FitError::IterationsOutOfRange { .. } => "options.max_iterations",
-            _ => "options.l2",
-        };
-        status::invalid(field, error.to_string())
-    };
-    options.checked_path().map(|_| ()).map_err(refuse)
+fn refuse(error: OptionError) -> Status {
+    status::invalid(error.field, error.message)
 }
 
 #[tonic::async_trait]
@@ -54,10 +49,10 @@ impl TrainingService for Training {
         let CreateTrainingRunRequest { dataset, head, options } = request.into_inner();
         let name = Name::parse("dataset", &dataset)?;
         let head = if head.is_empty() { name.clone() } else { Name::parse("head", &head)? };
-        let fit = train::options(options.as_ref());
-        check(&fit)?;
+        let mut fit = options::parse(options.as_ref()).map_err(refuse)?;
         let row = existing(&self.store, &tenant, &name).await?;
         let snapshot = Snapshot::new(&self.store.examples(row.id).await?);
+        options::weigh(&mut fit, options.as_ref(), &snapshot.labels).map_err(refuse)?;
         let fitting = snapshot.check(&row, &fit, self.runs.most_bytes());
         fitting.map_err(|message| status::precondition("dataset", message))?;
         let options = options.unwrap_or_default();
@@ -106,25 +101,5 @@ impl TrainingService for Training {
         let states = self.runs.follow(&Tenant::of(&request), &request.get_ref().id).await?;
         let answers = states.map(|run| run.map(|run| WatchTrainingRunResponse { training_run: Some(run) }));
         Ok(Response::new(answers.boxed()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use graft_proto::v1::TrainingOptions;
-
-    use super::*;
-
-    #[test]
-    fn an_option_out_of_range_is_named() {
-        let refused = |l2: Vec<f64>, max_iterations| {
-            let options = TrainingOptions { l2, max_iterations };
-            check(&train::options(Some(&options))).unwrap_err().message().to_owned()
-        };
-        for l2 in [vec![0.1, 0.0], vec![-1.0], vec![1e7], vec![f64::NAN], vec![0.1; 65]] {
-            assert!(refused(l2.clone(), 0).starts_with("options.l2:"), "{l2:?}");
-        }
-        assert!(refused(vec![], 10_001).starts_with("options.max_iterations:"));
-        assert!(check(&train::options(None)).is_ok());
     }
 }

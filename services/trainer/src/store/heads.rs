@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Store, now, runs::write_run, timestamp};
 use crate::{
     error::StoreError,
-    fit::head::LinearHead,
+    fit::head,
     names::{HeadRef, Tenant},
 };
 
@@ -21,7 +21,7 @@ impl Store {
         &self,
         tenant: &Tenant,
         mut head: Head,
-        weights: &LinearHead,
+        weights: &head::Head,
         mut run: TrainingRun,
     ) -> Result<TrainingRun, StoreError> {
         let file = format!("heads/{}.safetensors", Uuid::now_v7());
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// The weights of a version.
-    pub async fn weights(&self, tenant: &Tenant, name: &str, version: u32) -> Result<Option<LinearHead>, StoreError> {
+    pub async fn weights(&self, tenant: &Tenant, name: &str, version: u32) -> Result<Option<head::Head>, StoreError> {
         let row = sqlx::query("SELECT file, checksum FROM heads WHERE tenant = ? AND name = ? AND version = ?")
             .bind(tenant.as_str())
             .bind(name)
@@ -101,7 +101,7 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let file: String = row.try_get("file")?;
         let bytes = self.get(&file, row.try_get("checksum")?).await?;
-        let weights = LinearHead::from_safetensors(&bytes)
+        let weights = head::Head::from_safetensors(&bytes)
             .map_err(|error| StoreError::Damaged { file, reason: error.to_string() })?;
         Ok(Some(weights))
     }
@@ -161,7 +161,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let tenant = Tenant::default();
-        let weights = LinearHead { weights: vec![1.0, 2.0], bias: vec![0.0, 0.5], dimension: 1, classes: 2 };
+        let weights = head::LinearHead { weights: vec![1.0, 2.0], bias: vec![0.0, 0.5], dimension: 1, classes: 2 };
+        let weights = head::Head::Linear(weights);
         let register = async |id: &str| {
             let run = TrainingRun { id: id.into(), head: "h".into(), ..Default::default() };
             let head = Head { name: "h".into(), training_run: id.into(), ..Default::default() };

@@ -2,31 +2,43 @@
 //!
 //! # Layout
 //! - [`snapshot`] is the dataset at one moment, checked and planned.
+//! - [`options`] are the choices of the person who trains.
 //! - [`report`](mod@report) is the evidence that the head is accepted on.
 
 use std::ops::ControlFlow;
 
-use graft_proto::v1::{Head, TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun};
+use graft_proto::v1::{Head, HeadKind, HeadKindTrial, TrainingPhase, TrainingProgress, TrainingRun};
 use tokio::task::spawn_blocking;
 
-use self::{report::report, snapshot::Snapshot};
+use self::{options::OptionError, report::report, snapshot::Snapshot};
 use crate::{
     error::RunError,
-    fit::{
-        self, FitOptions, Phase, Progress, TrainingData,
-        head::{LinearHead, softmax},
-    },
+    fit::{self, Phase, Progress, TrainingData, head},
     names::{Name, Tenant},
     store::{Store, now, timestamp},
 };
 
+pub mod options;
 pub mod report;
 pub mod snapshot;
 
 /// The part of a run that is done when the fit is.
 const FITTED: f64 = 0.95;
 
-/// Fit a head for `run` and measure it. Gives back the head, which has no version yet, and its weights. At most
+/// What came of a run.
+#[derive(Debug)]
+pub struct Trained {
+    /// The head, which has no version yet.
+    pub head: Head,
+    /// Its weights.
+    pub weights: head::Head,
+    /// Its kind.
+    pub kind: HeadKind,
+    /// The kinds that were compared, the best first.
+    pub comparison: Vec<HeadKindTrial>,
+}
+
+/// Fit a head for `run` and measure it. At most
 /// `most_bytes` of embeddings are held in memory. `watch` is told of the progress and answers whether to go on.
 pub async fn run(
     store: &Store,
@@ -34,13 +46,15 @@ pub async fn run(
     run: &TrainingRun,
     most_bytes: usize,
     mut watch: impl FnMut(TrainingProgress) -> bool + Send + 'static,
-) -> Result<(Head, LinearHead), RunError> {
+) -> Result<Trained, RunError> {
     watch(progress(TrainingPhase::Load, 0.0));
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
     let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
     let snapshot = Snapshot::new(&store.examples(dataset.id).await?);
-    let options = options(run.options.as_ref());
+    let unusable = |error: OptionError| RunError::Dataset(error.to_string());
+    let mut options = options::parse(run.options.as_ref()).map_err(unusable)?;
+    options::weigh(&mut options, run.options.as_ref(), &snapshot.labels).map_err(unusable)?;
     snapshot.check(&dataset, &options, most_bytes).map_err(RunError::Dataset)?;
 
     let plan = &snapshot.plan;
@@ -76,33 +90,28 @@ pub async fn run(
         create_time: Some(timestamp(now())),
         graft_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    Ok((head, fitted.head))
+    let comparison = fitted.comparison.iter().map(|trial| HeadKindTrial {
+        kind: options::name(trial.kind) as i32,
+        setting: trial.setting,
+        log_loss: trial.log_loss,
+        accuracy: trial.accuracy,
+    });
+    let comparison = comparison.collect();
+    Ok(Trained { head, weights: fitted.head, kind: options::name(fitted.kind), comparison })
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RunError> {
     spawn_blocking(work).await.map_err(|error| RunError::Broken(error.to_string()))
 }
 
-/// The choices of a fit: what was told, and good defaults for the rest.
-pub fn options(wanted: Option<&TrainingOptions>) -> FitOptions {
-    let mut options = FitOptions::default();
-    if let Some(wanted) = wanted {
-        options.l2.clone_from(&wanted.l2);
-        if wanted.max_iterations > 0 {
-            options.max_iterations = wanted.max_iterations;
-        }
-    }
-    options
-}
-
 /// The probabilities of the classes for `embeddings`, `[rows, dimension]`: `[rows, classes]`.
-fn probabilities(head: &LinearHead, embeddings: Vec<f32>) -> Result<Vec<f32>, candle_core::Error> {
-    let rows = embeddings.len() / head.dimension;
+fn probabilities(head: &head::Head, embeddings: Vec<f32>) -> Result<Vec<f32>, candle_core::Error> {
+    let rows = embeddings.len() / head.dimension();
     if rows == 0 {
         return Ok(Vec::new());
     }
     let mut logits = head.logits(embeddings, rows)?;
-    logits.chunks_exact_mut(head.classes).for_each(softmax);
+    logits.chunks_exact_mut(head.classes()).for_each(|row| head.probabilities(row));
     Ok(logits)
 }
 
@@ -113,6 +122,7 @@ fn progress(phase: TrainingPhase, fraction: f64) -> TrainingProgress {
 fn describe(now: Progress) -> TrainingProgress {
     let phase = match now.phase {
         Phase::Select => TrainingPhase::Select,
+        Phase::CrossValidate => TrainingPhase::CrossValidate,
         Phase::Refit => TrainingPhase::Refit,
     };
     TrainingProgress {
