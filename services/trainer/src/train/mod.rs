@@ -39,7 +39,7 @@ pub async fn run(
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
     let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
-    let snapshot = Snapshot::new(&store.examples(dataset.id).await?);
+    let snapshot = Snapshot::of_run(store, tenant, &dataset, run).await?;
     let options = options(run.options.as_ref());
     snapshot.check(&dataset, &options, most_bytes).map_err(RunError::Dataset)?;
 
