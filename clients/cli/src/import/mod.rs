@@ -6,19 +6,25 @@
 //!   time; [`layout`] is what folders say of images, [`text`] opens what may be gzipped.
 //! - [`piece`] is what they find; [`send`](mod@send) brings it to the trainer; [`tally`] counts what became of it.
 
-use std::path::PathBuf;
+use std::{
+    iter::Peekable,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use graft_client::{
     Graft,
     proto::{CreateDatasetRequest, Dataset, GetDatasetRequest, Split},
 };
 
+use tokio::task::spawn_blocking;
+
 use self::{
-    format::{Format, Reading},
+    format::{Format, Input, Reading},
     manifest::Columns,
-    send::send,
+    piece::Reader,
+    send::{BROKE_DOWN, send},
     tally::Tally,
 };
 use crate::{Done, output::Output};
@@ -84,6 +90,16 @@ pub struct Import {
     rejects: Option<PathBuf>,
 }
 
+/// Open an input that holds at least one piece.
+fn open(reading: &Reading, path: &Path) -> Result<(Peekable<Reader>, Option<u64>)> {
+    let Input { reader, total } = reading.open(path)?;
+    let mut reader = reader.peekable();
+    if reader.peek().is_none() {
+        bail!("{} holds no examples; nothing was imported", path.display());
+    }
+    Ok((reader, total))
+}
+
 /// What images are used for.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum SplitName {
@@ -109,11 +125,8 @@ impl Import {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         let there = self.existing(graft).await?;
         let multi_label = there.as_ref().map_or(self.multi_label, |dataset| dataset.multi_label);
-        let input = self.reading(multi_label).open(&self.path)?;
-        let mut reader = input.reader.peekable();
-        if reader.peek().is_none() {
-            bail!("{} holds no examples; nothing was imported", self.path.display());
-        }
+        let (reading, path) = (self.reading(multi_label), self.path.clone());
+        let (reader, total) = spawn_blocking(move || open(&reading, &path)).await.context(BROKE_DOWN)??;
         let mut tally = Tally::new(self.rejects.as_deref())?;
         if there.is_none() {
             let (name, backbone) = (self.dataset.clone(), self.backbone.clone());
@@ -121,7 +134,7 @@ impl Import {
             let created = graft.trainer.datasets().create_dataset(request).await;
             created.map_err(|status| graft.trainer.error(status))?;
         }
-        send(graft, &self.dataset, reader, input.total, &mut tally).await?;
+        send(graft, &self.dataset, reader, total, &mut tally).await?;
         output.show(|| tally.text(&self.dataset), || tally.json(&self.dataset))?;
         Ok(if tally.has_rejected() { Done::Some } else { Done::All })
     }

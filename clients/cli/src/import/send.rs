@@ -18,6 +18,8 @@ use super::{
 };
 use crate::progress::Progress;
 
+/// What is said where a reader failed in a way that nobody thought of.
+pub const BROKE_DOWN: &str = "reading the input broke down; it may be damaged";
 /// Examples read ahead of the wire.
 const AHEAD: usize = 16;
 /// Images that are fetched at once.
@@ -67,7 +69,7 @@ pub async fn send(
         eprintln!("{} examples were stored before the import broke off; import again to go on", tally.stored);
     }
     done?;
-    reading.await.context("reading the input broke down")?;
+    reading.await.context(BROKE_DOWN)?;
     tally.finish()
 }
 

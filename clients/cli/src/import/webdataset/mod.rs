@@ -1,31 +1,31 @@
 //! Tar in the WebDataset form: `key.jpg` and, beside it, `key.cls`, `key.json` or `key.txt` with the label; gzip is fine.
 //!
-//! Nothing is unpacked onto the disk. The members of a key follow each other, so that no more than one example is held.
+//! [`sample`] is the members of one key. They follow each other, so that no more than one example is held; nothing is
+//! unpacked onto the disk.
 
 use std::{
     io::Read as _,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::JoinHandle,
 };
 
 use anyhow::Result;
-use graft_client::proto::{Example, Split};
-use serde_json::Value;
-use tar::{Archive, Entry};
+use graft_client::proto::Split;
+use tar::{Archive, Entry, PaxExtensions};
 
+use self::sample::{Rules, Sample};
 use super::{
-    layout::is_picture,
-    piece::{Read, Rejected, encoded, read_limited},
+    piece::{Read, Rejected},
     text,
 };
 
+mod sample;
+
 /// Examples read ahead: the archive is read in a thread of its own, since its entries borrow from it.
 const AHEAD: usize = 4;
-/// The largest label that is read, in bytes.
-const MOST_LABEL: u64 = 1 << 16;
-/// The keys of a label in `key.json`, best first.
-const KEYS: [&str; 6] = ["label", "labels", "class", "cls", "category", "label_name"];
+/// The longest path that is read, in bytes.
+const MOST_NAME: u64 = 1 << 16;
 
 /// The examples of an archive, one after the other.
 pub struct Tar {
@@ -33,17 +33,6 @@ pub struct Tar {
     examples: Receiver<Read>,
     /// Gone once its end was told.
     thread: Option<JoinHandle<()>>,
-}
-
-/// How an archive is read.
-#[derive(Clone, Debug)]
-struct Rules {
-    name: String,
-    /// The key of the label in `key.json`.
-    label: Option<String>,
-    split: Split,
-    /// For a multi-label dataset: what separates labels in one text.
-    separator: Option<String>,
 }
 
 impl Tar {
@@ -73,16 +62,6 @@ impl Iterator for Tar {
 /// Nobody wants more.
 struct Over;
 
-/// What has been read of a key.
-#[derive(Debug, Default)]
-struct Sample {
-    key: String,
-    image: Option<Vec<u8>>,
-    /// The label with the rank of where it was: `cls` before `json` before `txt`.
-    label: Option<(u8, Vec<String>)>,
-    problem: Option<String>,
-}
-
 impl Rules {
     fn read(&self, bytes: text::Bytes, to: &SyncSender<Read>) -> Result<(), Over> {
         let tell = |read: Read| to.send(read).map_err(|_| Over);
@@ -90,10 +69,11 @@ impl Rules {
             |error: std::io::Error| Err(Rejected::new(self.name.clone(), format!("the archive ends here: {error}")));
         let mut archive = Archive::new(bytes);
         let entries = match archive.entries() {
-            Ok(entries) => entries,
+            // As they are: the crate would read a long name to its end, and a gzipped one may have none.
+            Ok(entries) => entries.raw(true),
             Err(error) => return tell(broken(error)),
         };
-        let mut sample = Sample::default();
+        let (mut sample, mut named) = (Sample::default(), None);
         for entry in entries {
             let mut entry = match entry {
                 Ok(entry) => entry,
@@ -103,10 +83,15 @@ impl Rules {
                     return tell(broken(error));
                 }
             };
+            if let Some(name) = long_name(&mut entry) {
+                named = name;
+                continue;
+            }
+            let long = named.take();
             if !entry.header().entry_type().is_file() {
                 continue;
             }
-            let path = entry.path().map(|path| path.into_owned()).unwrap_or_default();
+            let path = long.unwrap_or_else(|| entry.path().map(|path| path.into_owned()).unwrap_or_default());
             let outside = path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
             if outside || path.as_os_str().is_empty() {
                 let reason = "its path leads out of the archive; relative paths without `..` are accepted";
@@ -118,87 +103,32 @@ impl Rules {
                 continue;
             }
             if key != sample.key {
-                let full = std::mem::replace(&mut sample, Sample { key, ..Sample::default() });
+                let full = std::mem::replace(&mut sample, Sample::of(key));
                 self.finish(full).map_or(Ok(()), tell)?;
             }
             self.add(&mut sample, &path, &kind, &mut entry);
         }
         self.finish(sample).map_or(Ok(()), tell)
     }
+}
 
-    /// Read a member of a sample; those of other kinds are left out.
-    fn add(&self, sample: &mut Sample, path: &Path, kind: &str, entry: &mut Entry<text::Bytes>) {
-        let announced = entry.size();
-        let read = if is_picture(path) {
-            if sample.image.is_some() {
-                return;
-            }
-            read_limited(entry, Some(announced)).map(|bytes| sample.image = Some(bytes))
-        } else {
-            let Some(rank) = ["cls", "json", "txt"].iter().position(|known| *known == kind) else { return };
-            self.label(rank, entry).map(|labels| {
-                let rank = rank as u8;
-                if sample.label.as_ref().is_none_or(|(best, _)| rank < *best) {
-                    sample.label = Some((rank, labels));
-                }
-            })
-        };
-        if let Err(reason) = read {
-            sample.problem = Some(format!("{}: {reason}", path.display()));
-        }
+/// The next entry's path, if that is what an entry is for: GNU's and POSIX's way of paths of more than 100 bytes.
+fn long_name(entry: &mut Entry<text::Bytes>) -> Option<Option<PathBuf>> {
+    let kind = entry.header().entry_type();
+    let (gnu, pax) = (kind.is_gnu_longname(), kind.is_pax_local_extensions());
+    if !gnu && !pax {
+        return None;
     }
-
-    fn label(&self, rank: usize, entry: &mut Entry<text::Bytes>) -> Result<Vec<String>, String> {
-        let mut bytes = Vec::new();
-        entry.take(MOST_LABEL).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|_| "no text".to_owned())?;
-        let split = |text: &str| match &self.separator {
-            Some(separator) if !separator.is_empty() => text.split(separator.as_str()).map(tidy).collect(),
-            _ => vec![tidy(text)],
-        };
-        if rank != 1 {
-            return Ok(split(&text));
-        }
-        let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        let found = match &self.label {
-            Some(key) => value.get(key),
-            None => KEYS.iter().find_map(|key| value.get(key)).or((!value.is_object()).then_some(&value)),
-        };
-        let labels = match found {
-            Some(Value::Array(labels)) => labels.iter().map(scalar).collect::<Option<Vec<_>>>(),
-            Some(Value::String(text)) => Some(split(text)),
-            Some(one) => scalar(one).map(|label| vec![label]),
-            // Other things may be said of an image than its label.
-            None => Some(Vec::new()),
-        };
-        labels.ok_or_else(|| "its label is neither a text nor a number, nor a list of them".to_owned())
+    let mut bytes = Vec::new();
+    // What is longer makes an id that is too long, and what cannot be read is told of the next entry.
+    let _ = entry.take(MOST_NAME).read_to_end(&mut bytes);
+    if gnu {
+        let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        return Some(Some(String::from_utf8_lossy(name).into_owned().into()));
     }
-
-    /// What a sample came to; nothing if none of its members was an image or a label.
-    fn finish(&self, sample: Sample) -> Option<Read> {
-        let Sample { key, image, label, problem } = sample;
-        if image.is_none() && label.is_none() && problem.is_none() {
-            return None;
-        }
-        let reject = |reason: &str| Some(Err(Rejected::new(key.clone(), reason)));
-        if let Some(problem) = problem {
-            return reject(&problem);
-        }
-        let Some(image) = image else { return reject("no image beside the label") };
-        let mut labels = label.map(|(_, labels)| labels).unwrap_or_default();
-        labels.retain(|label| !label.is_empty());
-        if self.separator.is_some() {
-            return Some(Ok(Example { labels, ..encoded(key, String::new(), self.split, image) }));
-        }
-        match &labels[..] {
-            [] => reject("no label: key.cls, key.json or key.txt beside the image is expected"),
-            [label] => Some(Ok(encoded(key.clone(), label.clone(), self.split, image))),
-            many => reject(&format!(
-                "{} labels; a dataset has one label an image unless it is made with --multi-label",
-                many.len()
-            )),
-        }
-    }
+    let mut pairs = PaxExtensions::new(&bytes).flatten();
+    let path = pairs.find(|pair| pair.key_bytes() == b"path");
+    Some(path.map(|pair| String::from_utf8_lossy(pair.value_bytes()).into_owned().into()))
 }
 
 /// `a/b/000.seg.png` is of the key `a/b/000` and the kind `seg.png`.
@@ -208,19 +138,6 @@ fn split_name(path: &Path) -> (String, String) {
     match whole[name_at..].find('.') {
         Some(dot) => (whole[..name_at + dot].to_owned(), whole[name_at + dot + 1..].to_ascii_lowercase()),
         None => (whole, String::new()),
-    }
-}
-
-fn tidy(text: &str) -> String {
-    text.trim().to_owned()
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(tidy(text)),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
-        _ => None,
     }
 }
 
@@ -280,6 +197,32 @@ mod tests {
         for (index, words) in [(2, "2: no label"), (3, "leads out"), (4, "3: no image"), (5, "5.json")] {
             assert!(found[index].contains(words), "{index}: {found:?}");
         }
+    }
+
+    #[test]
+    fn long_paths_are_read_and_endless_ones_are_not() {
+        let long = format!("{}/0", "folder".repeat(30));
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        for (kind, bytes) in [("png", b"0".as_slice()), ("cls", b"7")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            builder.append_data(&mut header, format!("{long}.{kind}"), bytes).unwrap();
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(1 << 26);
+        header.set_cksum();
+        builder.append(&header, std::io::repeat(b'x').take(1 << 26)).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        header.set_cksum();
+        builder.append(&header, b"1".as_slice()).unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("t.tar.gz");
+        std::fs::write(&path, builder.into_inner().unwrap().finish().unwrap()).unwrap();
+        let found: Vec<Read> = Tar::open(&path, None, Split::Unspecified, None).unwrap().collect();
+        assert_eq!(told(&found[0]), format!("{long}=7"));
+        assert!(found.iter().skip(1).all(|read| told(read).len() < 100_000), "{}", found.len());
     }
 
     #[test]
