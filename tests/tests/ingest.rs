@@ -241,7 +241,7 @@ async fn several_labels_an_image_and_a_dataset_that_changes() -> Result<()> {
     let more = at("more.csv").to_string_lossy().into_owned();
     expect(graft_on(&pair, &["import", "one", &more])?, 4, &["copy.png", "`narrow`", "`wide`"])?;
     expect(graft_on(&pair, &["dataset", "stats", "one"])?, 0, &["with several labels 1", "copy.png as narrow"])?;
-    let words = ["relabelled 1", "failed 1", "nobody.png"];
+    let words = ["relabelled 1", "failed 1", "nobody.png", "does not exist"];
     expect(graft_on(&pair, &["dataset", "relabel", "one", "0.png", "nobody.png", "--label", "narrow"])?, 4, &words)?;
     expect(graft_on(&pair, &["dataset", "stats", "one"])?, 0, &["with several labels 0", "under several ids 1"])?;
     expect(graft_on(&pair, &["dataset", "remove", "one", "2.png", "4.png"])?, 0, &["removed 2"])?;

@@ -77,7 +77,7 @@ pub async fn relabel(
     let entries: Vec<Result<(Key, Vec<String>), Status>> = entries.collect();
     let good: Vec<(Key, Vec<String>)> = entries.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let done = store.relabel(tenant, &dataset, &good).await?;
-    Ok(RelabelExamplesResponse { outcomes: outcomes("relabellings", entries, done) })
+    Ok(RelabelExamplesResponse { outcomes: outcomes("relabellings", entries, |(key, _)| key, done) })
 }
 
 /// Take examples out.
@@ -92,7 +92,7 @@ pub async fn remove(
         request.examples.into_iter().map(|example| key("examples", Some(example))).collect();
     let good: Vec<Key> = entries.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let done = store.remove(tenant, &dataset, &good).await?;
-    Ok(RemoveExamplesResponse { outcomes: outcomes("examples", entries, done) })
+    Ok(RemoveExamplesResponse { outcomes: outcomes("examples", entries, |key| key, done) })
 }
 
 /// Tell what a dataset holds and what is odd about it.
@@ -139,20 +139,31 @@ fn key(field: &str, example: Option<ExampleKey>) -> Result<Key, Status> {
     }
 }
 
-/// The outcomes of entries, of which the good ones were `done`.
-fn outcomes<T>(field: &str, entries: Vec<Result<T, Status>>, done: Vec<Result<u32, Undone>>) -> Vec<EditOutcome> {
+/// The outcomes of entries, each about the example `key`, of which the good ones were `done`.
+fn outcomes<T>(
+    field: &str,
+    entries: Vec<Result<T, Status>>,
+    key: impl Fn(&T) -> &Key,
+    done: Vec<Result<u32, Undone>>,
+) -> Vec<EditOutcome> {
     let mut done = done.into_iter();
-    let outcomes = entries.into_iter().map(|entry| {
-        let undone = match entry.map(|_| done.next().unwrap_or(Err(Undone::Unknown))) {
-            Ok(Ok(examples)) => return EditOutcome { examples, error: None },
-            Ok(Err(Undone::Unknown)) => {
-                status::not_found("example", "of this entry", "ListExamples tells those there are, with ids and hashes")
-            }
-            Ok(Err(Undone::TooManyLabels(label))) => status::precondition(
-                field,
-                format!("`{}` is one label too many; a dataset has at most {MOST_LABELS}", status::quoted(&label)),
-            ),
-            Err(status) => status,
+    let outcomes = entries.iter().map(|entry| {
+        let undone = match entry {
+            Err(status) => status.clone(),
+            Ok(entry) => match done.next().unwrap_or(Err(Undone::Unknown)) {
+                Ok(examples) => return EditOutcome { examples, error: None },
+                Err(Undone::Unknown) => {
+                    let name = match key(entry) {
+                        Key::Id(id) => id.clone(),
+                        Key::Hash(hash) => hash.to_hex(),
+                    };
+                    status::not_found("example", &name, "ListExamples tells those there are, with ids and hashes")
+                }
+                Err(Undone::TooManyLabels(label)) => status::precondition(
+                    field,
+                    format!("`{}` is one label too many; a dataset has at most {MOST_LABELS}", status::quoted(&label)),
+                ),
+            },
         };
         EditOutcome { examples: 0, error: Some(status::to_item_error(&undone)) }
     });
