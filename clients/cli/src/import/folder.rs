@@ -24,7 +24,7 @@ impl Folder {
     /// Look at how the folders are arranged. Hidden files and links are left out.
     pub fn open(root: &Path, split: Option<Split>) -> Result<Folder> {
         let (mut survey, mut total) = (Survey::default(), 0);
-        for entry in walk(root).flatten().filter(|entry| is_image(entry)) {
+        for entry in walk(root).flatten().filter(is_image) {
             survey.see(inside(root, &entry));
             total += 1;
         }
