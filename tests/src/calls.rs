@@ -77,7 +77,7 @@ pub fn examples(rows: &[Row], split: Split, first: usize) -> Vec<Example> {
 
 /// One labelled image.
 pub fn example(id: &str, label: &str, split: Split, image: Image) -> Example {
-    Example { id: id.to_owned(), label: label.to_owned(), split: split as i32, image: Some(image) }
+    Example { id: id.to_owned(), label: label.to_owned(), split: split as i32, image: Some(image), labels: Vec::new() }
 }
 
 /// The messages of one import: the options, then the examples.
@@ -105,7 +105,7 @@ pub async fn import(trainer: &Service, dataset: &str, examples: Vec<Example>) ->
 
 /// Create a dataset with the default backbone.
 pub async fn create_dataset(trainer: &Service, name: &str) -> Result<()> {
-    let request = CreateDatasetRequest { name: name.to_owned(), backbone: String::new() };
+    let request = CreateDatasetRequest { name: name.to_owned(), ..Default::default() };
     trainer.dataset_client().await?.create_dataset(request).await?;
     Ok(())
 }

@@ -5,8 +5,9 @@
 //!
 //! # Layout
 //! - [`services`]: start, watch, kill and restart the binaries.
-//! - [`calls`]: the few calls that most tests make.
-//! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot.
+//! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
+//! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
+//!   forms that are imported.
 //! - [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
@@ -14,7 +15,9 @@
 pub mod bench;
 pub mod bucket;
 pub mod calls;
+pub mod command;
 pub mod fashion;
+pub mod forms;
 pub mod pictures;
 pub mod services;
 pub mod web;

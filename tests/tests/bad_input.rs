@@ -22,7 +22,9 @@ async fn names_are_checked() -> Result<()> {
     let pair = Pair::start().await?;
     let mut client = pair.trainer.dataset_client().await?;
     let mut create = async |name: &str, backbone: &str| {
-        client.create_dataset(CreateDatasetRequest { name: name.into(), backbone: backbone.into() }).await
+        client
+            .create_dataset(CreateDatasetRequest { name: name.into(), backbone: backbone.into(), multi_label: false })
+            .await
     };
     for name in ["", "a/b", "../up", "Upper", "sp ace", "-dash", &"x".repeat(64), "naïve", "nul\0"] {
         refused(create(name, "").await, Code::InvalidArgument, &["name", "a-z"]).context(name.to_owned())?;
@@ -60,7 +62,7 @@ async fn names_are_checked() -> Result<()> {
     refused(runs.get_training_run(GetTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
     refused(runs.cancel_training_run(CancelTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
     refused(runs.watch_training_run(WatchTrainingRunRequest { id: "none".into() }).await, Code::NotFound, &words)?;
-    let head = CreateTrainingRunRequest { dataset: "twice".into(), head: "a/b".into(), options: None };
+    let head = CreateTrainingRunRequest { dataset: "twice".into(), head: "a/b".into(), ..Default::default() };
     refused(runs.create_training_run(head).await, Code::InvalidArgument, &["head", "a/b", "a-z"])?;
     Ok(())
 }
@@ -133,7 +135,8 @@ async fn what_cannot_be_trained_on_says_what_is_missing() -> Result<()> {
     let pair = Pair::start().await?;
     let mut client = pair.trainer.training_client().await?;
     let mut create = async |dataset: &str, options: TrainingOptions| {
-        let request = CreateTrainingRunRequest { dataset: dataset.into(), head: String::new(), options: Some(options) };
+        let request =
+            CreateTrainingRunRequest { dataset: dataset.into(), options: Some(options), ..Default::default() };
         client.create_training_run(request).await
     };
     let plain = TrainingOptions::default;
@@ -183,7 +186,7 @@ async fn without_an_extractor_what_needs_none_goes_on() -> Result<()> {
     refused(import(&pair.trainer, "d", examples(&rows[60..70], Split::Train, 0)).await, Code::Unavailable, &[&url])?;
     let known = import(&pair.trainer, "d", examples(&rows[..60], Split::Unspecified, 0)).await?;
     ensure!(known.len() == 60 && known.iter().all(|outcome| outcome.outcome() == Outcome::AlreadyKnown));
-    let request = CreateDatasetRequest { name: "new".into(), backbone: String::new() };
+    let request = CreateDatasetRequest { name: "new".into(), ..Default::default() };
     refused(pair.trainer.dataset_client().await?.create_dataset(request).await, Code::Unavailable, &[&url])?;
     train(&pair.trainer, "d").await.context("training needs no extractor")?;
     let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(rows[0].image())) });
@@ -203,7 +206,7 @@ async fn a_trainer_starts_and_answers_without_an_extractor() -> Result<()> {
     let data = TempDir::new()?;
     let nowhere = format!("http://127.0.0.1:{}", free_port());
     let trainer = Service::trainer(&nowhere, data.path(), &[]).await?;
-    let request = CreateDatasetRequest { name: "d".into(), backbone: String::new() };
+    let request = CreateDatasetRequest { name: "d".into(), ..Default::default() };
     refused(trainer.dataset_client().await?.create_dataset(request).await, Code::Unavailable, &[&nowhere])?;
     refused(
         trainer.dataset_client().await?.get_dataset(GetDatasetRequest { name: "d".into() }).await,

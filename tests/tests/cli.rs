@@ -9,31 +9,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use graft_tests::{
     calls::mentions,
+    command::{expect, graft},
     fashion,
     pictures::stripes,
     services::{Pair, command, free_port},
 };
 use image::ImageFormat;
 use tempfile::TempDir;
-
-fn graft(trainer: &str, extractor: &str, arguments: &[&str]) -> Result<(i32, String, String)> {
-    let mut command = command("graft");
-    command.args(arguments).env("GRAFT_TRAINER", trainer).env("GRAFT_EXTRACTOR", extractor);
-    let Output { status, stdout, stderr } = command.output()?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((status.code().context("an exit code")?, text(stdout), text(stderr)))
-}
-
-/// Results are on standard output, what failed on standard error; a bar on neither, for both are pipes here.
-fn expect(found: (i32, String, String), code: i32, words: &[&str]) -> Result<String> {
-    let (exit, out, err) = found;
-    ensure!(exit == code, "exit code {exit}, {code} was expected: {out}{err}");
-    let (here, other) = if matches!(code, 0 | 4) { (&out, &err) } else { (&err, &out) };
-    mentions(here, words)?;
-    ensure!(other.is_empty(), "nothing else is said, but: {other}");
-    ensure!(!out.contains(['\r', '\u{1b}']) && !err.contains(['\r', '\u{1b}']), "no bar in a pipe: {out}{err}");
-    Ok(out)
-}
 
 fn csv(folder: &Path, rows: usize, more: &[String]) -> Result<String> {
     let mut lines = Vec::new();

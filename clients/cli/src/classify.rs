@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Done,
-    import::{folder::read_image, rows::Rows},
+    import::{piece::read_image, rows::Rows},
     output::{Output, table},
     progress::Progress,
 };

@@ -3,7 +3,7 @@
 //! It knows files, terminals and processes; all else is asked of the services.
 //!
 //! # Layout
-//! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `datasets`:
+//! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
 //!   the calls of the same names.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 
@@ -18,7 +18,7 @@ use output::Output;
 
 mod backbone;
 mod classify;
-mod datasets;
+mod dataset;
 mod heads;
 mod import;
 mod output;
@@ -53,7 +53,7 @@ enum Command {
     Up(up::Up),
     /// Pull, list, show or remove backbones: the networks that classifiers are fitted on.
     Backbone(backbone::Backbone),
-    /// Add labelled images to a dataset: a folder with a sub-folder a class, or rows of pixels as CSV.
+    /// Add labelled images to a dataset: from folders, tables, arrays, Parquet, tar or zip.
     Import(import::Import),
     /// Fit a classifier on a dataset and show how good it is.
     Train(train::Train),
@@ -61,8 +61,9 @@ enum Command {
     Classify(classify::Classify),
     /// List, show or delete classifiers.
     Heads(heads::Heads),
-    /// List, show or delete datasets.
-    Datasets(datasets::Datasets),
+    /// List, show, change or delete datasets.
+    #[command(visible_alias = "datasets")]
+    Dataset(dataset::Dataset),
 }
 
 /// How a command ended, if it did not fail.
@@ -104,6 +105,6 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Train(train) => train.run(&graft, cli.output).await,
         Command::Classify(classify) => classify.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
-        Command::Datasets(datasets) => datasets.run(&graft, cli.output).await,
+        Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
     }
 }

@@ -20,6 +20,9 @@ pub struct Train {
     /// The head to write a new version of; the dataset's name unless told.
     #[arg(long, default_value = "", hide_default_value = true)]
     head: String,
+    /// The id of an earlier snapshot to fit on; the dataset as it is now unless told.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    snapshot: String,
     /// L2 penalties to choose among on the validation split; nine from 1 to 0.0001 unless told.
     #[arg(long, value_name = "L2", num_args = 1..)]
     l2: Vec<f64>,
@@ -97,7 +100,12 @@ impl Train {
             label_smoothing: self.label_smoothing,
             seed: self.seed,
         };
-        let request = CreateTrainingRunRequest { dataset: self.dataset, head: self.head, options: Some(options) };
+        let request = CreateTrainingRunRequest {
+            dataset: self.dataset,
+            head: self.head,
+            options: Some(options),
+            snapshot: self.snapshot,
+        };
         let created = graft.trainer.training().create_training_run(request).await;
         let run = created.map_err(|status| graft.trainer.error(status))?.into_inner().training_run.context("no run")?;
         let id = run.id.clone();

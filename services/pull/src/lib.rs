@@ -7,6 +7,7 @@
 //! - [`source`]: what may be pulled: a path or a URI.
 //! - [`pull`]: from a source to a file on this machine, and to its place.
 //! - [`download`]: from an object store, going on where the last try ended. [`hub`]: from the Hugging Face hub.
+//! - [`fetch`](mod@fetch): small objects into memory.
 //! - [`place`]: an object store, opened by its URL; a repository of backbones is one too.
 //! - [`allowed`]: small files from allowed places alone. [`direct`]: a client that follows no redirect and asks no proxy.
 //! - [`onnx`]: whether a file is an ONNX file, and whole. [`checksum`]: copies and hashes in one pass.
@@ -19,6 +20,7 @@ pub mod checksum;
 pub mod direct;
 pub mod download;
 pub mod error;
+pub mod fetch;
 pub mod hub;
 pub mod onnx;
 pub mod place;

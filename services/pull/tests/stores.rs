@@ -7,7 +7,7 @@ mod servers;
 use std::{fs, path::Path};
 
 use futures::StreamExt;
-use graft_pull::{PullError, Puller, Source, place};
+use graft_pull::{PullError, Puller, Source, fetch::Fetcher, place};
 use servers::{S3_KEY, S3_SECRET, Web, model, s3};
 use tempfile::TempDir;
 
@@ -132,4 +132,24 @@ async fn a_bucket_is_read_with_signed_requests() {
     let mut names: Vec<String> = prefix.store.list(None).map(|o| o.unwrap().location.to_string()).collect().await;
     names.sort();
     assert_eq!(names, ["net/model.onnx", "net/net.toml"]);
+}
+
+#[tokio::test]
+async fn small_objects_are_fetched_into_memory_and_large_ones_are_not() {
+    let web = Web::serve(vec![7; 5000]).await;
+    let source: Source = web.url("/model.onnx").parse().unwrap();
+    let fetcher = Fetcher::new(Vec::new(), 5000);
+    let (first, second) = tokio::join!(fetcher.fetch(&source), fetcher.fetch(&source));
+    assert!(first.unwrap() == vec![7; 5000] && second.unwrap() == vec![7; 5000]);
+    let refused = Fetcher::new(Vec::new(), 4999).fetch(&source).await.unwrap_err();
+    assert!(matches!(refused, PullError::TooLarge { bytes: 5000, limit: 4999, .. }), "{refused}");
+    let missing = fetcher.fetch(&web.url("/nothing.jpg").parse().unwrap()).await.unwrap_err();
+    assert!(matches!(missing, PullError::NotFound { .. }), "{missing}");
+    for elsewhere in ["/etc/hosts", "hf://o/r/a.jpg"] {
+        let refused = fetcher.fetch(&elsewhere.parse().unwrap()).await.unwrap_err();
+        assert!(refused.to_string().contains("https://"), "{refused}");
+    }
+    web.break_off_after(1000);
+    let broken = fetcher.fetch(&source).await.unwrap_err();
+    assert!(broken.to_string().contains("/model.onnx"), "{broken}");
 }

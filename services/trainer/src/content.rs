@@ -29,6 +29,16 @@ impl ContentHash {
         bytes.try_into().ok().map(ContentHash)
     }
 
+    /// The hash as the API tells it, 64 hexadecimal digits; `None` if it is not one.
+    pub fn from_hex(text: &str) -> Option<ContentHash> {
+        blake3::Hash::from_hex(text).ok().map(|hash| ContentHash(*hash.as_bytes()))
+    }
+
+    /// As the API tells it.
+    pub fn to_hex(&self) -> String {
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -9,6 +9,8 @@ use tonic::{Request, Status};
 const NAME_BYTES: usize = 63;
 /// Labels of one dataset, and so classes of a head, at the most: a confusion matrix of them fits a message.
 pub const MOST_LABELS: usize = 1000;
+/// Labels of one example, at the most.
+const LABELS_EACH: usize = 100;
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 128;
 /// The longest id that a caller gives an item, in bytes.
@@ -118,6 +120,26 @@ pub fn check_label(field: &str, label: &str) -> Result<(), Status> {
         field,
         format!("{found} bytes, or control characters; 1 to {LABEL_BYTES} bytes of text are accepted"),
     ))
+}
+
+/// Check the labels of one example: exactly one, or a set of them if the dataset is `multi_label`. Gives them sorted, each once.
+pub fn check_labels(field: &str, mut labels: Vec<String>, multi_label: bool) -> Result<Vec<String>, Status> {
+    labels.iter().try_for_each(|label| check_label(field, label))?;
+    labels.sort();
+    labels.dedup();
+    match labels.len() {
+        1 => Ok(labels),
+        0..=LABELS_EACH if multi_label => Ok(labels),
+        many if multi_label => {
+            Err(status::invalid(field, format!("{many} labels; at most {LABELS_EACH} are accepted")))
+        }
+        many => Err(status::invalid(
+            field,
+            format!(
+                "{many} labels; exactly one is accepted, or several in a dataset that was created with multi_label"
+            ),
+        )),
+    }
 }
 
 /// Check the id that a caller gave an item.

@@ -107,7 +107,7 @@ async fn the_same_image_over_and_over_is_not_kept_while_the_extractor_stands_sti
     let trainer = Trainer::start(folder.path()).await;
     trainer.dataset("d").await;
     let image = Image { source: Some(Source::Encoded(vec![7; 1000].into())) };
-    let same = |index| Example { id: format!("{index}"), label: "x".into(), split: 0, image: Some(image.clone()) };
+    let same = |index| Example { id: format!("{index}"), image: Some(image.clone()), ..example(0, "x") };
     let all: Vec<Example> = (0..EXAMPLES).map(same).collect();
     let read = Arc::new(AtomicUsize::new(0));
     let counter = read.clone();

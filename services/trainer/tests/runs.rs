@@ -11,7 +11,7 @@ use graft_trainer::{
     content::ContentHash,
     names::{HeadRef, Name, Tenant},
     runs::Runs,
-    store::{Store, datasets::ExampleRow, segments::NewExample},
+    store::{Store, examples::ExampleRow, segments::NewExample},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ const MEMORY: usize = 1 << 30;
 /// A dataset `d` of two classes that noise makes hard to tell apart.
 async fn fill(store: &Store, rows: u32) {
     let (tenant, name) = (Tenant::default(), Name::parse("name", "d").unwrap());
-    store.create_dataset(&tenant, &name, "net", "net@0", DIMENSION).await.unwrap();
+    store.create_dataset(&tenant, &name, "net", "net@0", DIMENSION, false).await.unwrap();
     let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
     let examples: Vec<NewExample> = (0..rows)
         .map(|index| {
@@ -33,7 +33,7 @@ async fn fill(store: &Store, rows: u32) {
             let mut noise = *hash.as_bytes();
             noise[0] = noise[0] / 2 + (index % 2) as u8 * 40;
             let label = if index % 2 == 0 { "even" } else { "odd" };
-            let row = ExampleRow { hash, label: label.into(), split: Split::Train };
+            let row = ExampleRow { hash, id: index.to_string(), labels: vec![label.into()], split: Split::Train };
             NewExample { row, embedding: Some(noise.iter().map(|n| f32::from(*n)).collect()) }
         })
         .collect();
@@ -76,8 +76,8 @@ async fn a_run_writes_a_head_once_and_tells_of_it() {
     let (store, runs, stop) = start(folder.path()).await;
     fill(&store, 200).await;
     let tenant = Tenant::default();
-    let first = runs.create(&tenant, "d", "h", TrainingOptions::default()).await.unwrap();
-    let second = runs.create(&tenant, "d", "h", TrainingOptions::default()).await.unwrap();
+    let first = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
+    let second = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
     let ended = [end(&runs, &first.id).await, end(&runs, &second.id).await];
     assert_eq!(ended.each_ref().map(|run| run.head_version), [1, 2], "{ended:?}");
     assert!(ended.iter().all(|run| run.progress.unwrap().fraction == 1.0 && run.end_time.is_some()));
@@ -94,8 +94,8 @@ async fn a_run_is_cancelled_while_it_waits_and_while_it_is_fitted() {
     let (store, runs, _stop) = start(folder.path()).await;
     fill(&store, 4000).await;
     let tenant = Tenant::default();
-    let busy = runs.create(&tenant, "d", "h", long()).await.unwrap();
-    let waits = runs.create(&tenant, "d", "h", long()).await.unwrap();
+    let busy = runs.create(&tenant, "d", "h", "", long()).await.unwrap();
+    let waits = runs.create(&tenant, "d", "h", "", long()).await.unwrap();
     running(&runs, &busy.id).await;
     assert_eq!(runs.cancel(&tenant, &waits.id).await.unwrap().state(), TrainingState::Cancelled);
     assert_eq!(runs.cancel(&tenant, &busy.id).await.unwrap().state(), TrainingState::Cancelled);
@@ -113,8 +113,8 @@ async fn a_run_that_a_stop_interrupts_is_taken_up_at_the_next_start() {
     let (store, runs, stop) = start(folder.path()).await;
     fill(&store, 4000).await;
     let tenant = Tenant::default();
-    let busy = runs.create(&tenant, "d", "h", long()).await.unwrap();
-    let waits = runs.create(&tenant, "d", "h", TrainingOptions::default()).await.unwrap();
+    let busy = runs.create(&tenant, "d", "h", "", long()).await.unwrap();
+    let waits = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
     running(&runs, &busy.id).await;
     let watched = runs.follow(&tenant, &busy.id).await.unwrap();
     stop.cancel();
@@ -136,7 +136,7 @@ async fn damage_is_named_and_stays_where_it_is() {
     let (store, runs, _stop) = start(folder.path()).await;
     fill(&store, 200).await;
     let tenant = Tenant::default();
-    let good = runs.create(&tenant, "d", "h", TrainingOptions::default()).await.unwrap();
+    let good = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
     assert_eq!(end(&runs, &good.id).await.head_version, 1);
 
     let damaged = |kind: &str| {
@@ -147,7 +147,7 @@ async fn damage_is_named_and_stays_where_it_is() {
         format!("{kind}/{}", file.file_name().unwrap().to_str().unwrap())
     };
     let segment = damaged("segments");
-    let bad = runs.create(&tenant, "d", "h", TrainingOptions::default()).await.unwrap();
+    let bad = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
     let ended = end(&runs, &bad.id).await;
     assert!(ended.state() == TrainingState::Failed && ended.error.contains(&segment), "{ended:?}");
 

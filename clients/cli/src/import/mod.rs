@@ -1,49 +1,108 @@
 //! `graft import`: labelled images from files into a dataset.
+//!
+//! # Layout
+//! - [`format`](mod@format) knows the forms of input and opens them.
+//! - [`folder`], [`manifest`], [`rows`], [`arrays`], [`parquet`], [`webdataset`], [`zip`] read one form each, an example at a
+//!   time; [`layout`] is what folders say of images, [`text`] opens what may be gzipped.
+//! - [`piece`] is what they find; [`send`](mod@send) brings it to the trainer; [`tally`] counts what became of it.
 
-use std::{iter::Peekable, path::PathBuf};
+use std::{
+    iter::Peekable,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use futures::TryStreamExt;
 use graft_client::{
-    Graft, import,
-    proto::{CreateDatasetRequest, Example, ExampleOutcome, GetDatasetRequest, Outcome, Split},
+    Graft,
+    proto::{CreateDatasetRequest, Dataset, GetDatasetRequest, Split},
 };
-use serde_json::json;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{Done, output::Output, progress::Progress};
+use tokio::task::spawn_blocking;
 
+use self::{
+    format::{Format, Input, Reading},
+    manifest::Columns,
+    piece::Reader,
+    send::{BROKE_DOWN, send},
+    tally::Tally,
+};
+use crate::{Done, output::Output};
+
+pub mod arrays;
 pub mod folder;
+pub mod format;
+pub mod layout;
+pub mod manifest;
+pub mod parquet;
+pub mod piece;
 pub mod rows;
+pub mod send;
+pub mod tally;
+pub mod text;
+pub mod webdataset;
+pub mod zip;
 
-/// Examples read ahead of the wire.
-const AHEAD: usize = 64;
-/// Rejected examples that are shown; all are counted.
-const SHOWN: usize = 20;
+/// What separates labels in one text, unless told.
+const SEPARATOR: &str = ";";
 
 /// Add labelled images to a dataset.
 ///
-/// Import again what was interrupted: images that are stored are recognised and not embedded again.
+/// Import again what was interrupted: images that are stored are recognised and not embedded again. Each example has an
+/// outcome; what cannot be read is named, and the rest goes on.
 #[derive(Args)]
 pub struct Import {
     /// The dataset; made if it is not there.
     dataset: String,
-    /// A folder with a sub-folder a class, or a .csv or .csv.gz file with a label and the pixels of a square grey image in
-    /// each row.
+    /// A folder with a sub-folder a class (train, val and test may be above), a zip of one, a table (.csv, .tsv, .jsonl)
+    /// of paths or URIs with labels, rows of pixels (.csv), arrays (IDX, .npy), Parquet with an image column, a tar in the
+    /// WebDataset form, or a folder of such files. Gzip is fine.
     path: PathBuf,
-    /// What the images are used for; chosen by their content unless told.
+    /// The form of the input; known by its first bytes and its name unless told.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// What the images are used for; as the input says, or chosen by their content, unless told.
     #[arg(long, value_enum)]
     split: Option<SplitName>,
+    /// The column of the paths or URIs (of the images, in Parquet); `path`, `file_name`, `image`, `url` and the like unless told.
+    #[arg(long, value_name = "NAME")]
+    path_column: Option<String>,
+    /// The column of the labels (the key, in a tar's JSON); `label`, `class`, `category` and the like unless told.
+    #[arg(long, value_name = "NAME")]
+    label_column: Option<String>,
+    /// The column of the splits; `split` and the like, if there is one, unless told.
+    #[arg(long, value_name = "NAME")]
+    split_column: Option<String>,
+    /// The labels of arrays; the file beside the images whose name says so unless told.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Make the dataset one whose images have several labels, or none.
+    #[arg(long)]
+    multi_label: bool,
+    /// What separates the labels in one text, in a multi-label dataset; `;` unless told.
+    #[arg(long, value_name = "TEXT")]
+    label_separator: Option<String>,
     /// The backbone of the dataset, if it is made now; the extractor's default one unless told.
     #[arg(long, default_value = "", hide_default_value = true)]
     backbone: String,
+    /// Write everything that is rejected to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+}
+
+/// Open an input that holds at least one piece.
+fn open(reading: &Reading, path: &Path) -> Result<(Peekable<Reader>, Option<u64>)> {
+    let Input { reader, total } = reading.open(path)?;
+    let mut reader = reader.peekable();
+    if reader.peek().is_none() {
+        bail!("{} holds no examples; nothing was imported", path.display());
+    }
+    Ok((reader, total))
 }
 
 /// What images are used for.
 #[derive(Clone, Copy, ValueEnum)]
-enum SplitName {
+pub enum SplitName {
     /// To fit on.
     Train,
     /// To choose hyper-parameters on.
@@ -52,48 +111,52 @@ enum SplitName {
     Test,
 }
 
-/// An example, or why a piece of the input is none.
-pub type Read = Result<Example, Rejected>;
-
-/// A piece of the input that was not stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Where it is: file, and line if it has lines.
-    pub place: String,
-    /// What was wrong.
-    pub reason: String,
-}
-
-#[derive(Default)]
-struct Tally {
-    stored: u64,
-    known: u64,
-    rejected: Vec<Rejected>,
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Split {
+        match name {
+            SplitName::Train => Split::Train,
+            SplitName::Validation => Split::Validation,
+            SplitName::Test => Split::Test,
+        }
+    }
 }
 
 impl Import {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let split = match self.split {
-            None => Split::Unspecified,
-            Some(SplitName::Train) => Split::Train,
-            Some(SplitName::Validation) => Split::Validation,
-            Some(SplitName::Test) => Split::Test,
-        };
-        let source = Source::open(&self.path, split)?;
-        let total = source.total();
-        let mut source = source.peekable();
-        if source.peek().is_none() {
-            bail!("{} holds no examples; nothing was imported", self.path.display());
+        let there = self.existing(graft).await?;
+        let multi_label = there.as_ref().map_or(self.multi_label, |dataset| dataset.multi_label);
+        let (reading, path) = (self.reading(multi_label), self.path.clone());
+        let (reader, total) = spawn_blocking(move || open(&reading, &path)).await.context(BROKE_DOWN)??;
+        let mut tally = Tally::new(self.rejects.as_deref())?;
+        if there.is_none() {
+            let (name, backbone) = (self.dataset.clone(), self.backbone.clone());
+            let request = CreateDatasetRequest { name, backbone, multi_label };
+            let created = graft.trainer.datasets().create_dataset(request).await;
+            created.map_err(|status| graft.trainer.error(status))?;
         }
-        self.ensure_dataset(graft).await?;
-        let tally = send(graft, &self.dataset, source, total).await?;
-        let done = if tally.rejected.is_empty() { Done::All } else { Done::Some };
+        send(graft, &self.dataset, reader, total, &mut tally).await?;
         output.show(|| tally.text(&self.dataset), || tally.json(&self.dataset))?;
-        Ok(done)
+        Ok(if tally.has_rejected() { Done::Some } else { Done::All })
     }
 
-    /// Make the dataset if it is not there; one that is there keeps its backbone.
-    async fn ensure_dataset(&self, graft: &Graft) -> Result<()> {
+    /// How the input is to be read.
+    fn reading(&self, multi_label: bool) -> Reading {
+        let separator = self.label_separator.clone().unwrap_or_else(|| SEPARATOR.to_owned());
+        Reading {
+            format: self.format,
+            split: self.split.map(Split::from),
+            columns: Columns {
+                path: self.path_column.clone(),
+                label: self.label_column.clone(),
+                split: self.split_column.clone(),
+            },
+            labels: self.labels.clone(),
+            separator: multi_label.then_some(separator),
+        }
+    }
+
+    /// The dataset, if it is there; it keeps its backbone and its kind.
+    async fn existing(&self, graft: &Graft) -> Result<Option<Dataset>> {
         let trainer = &graft.trainer;
         let name = &self.dataset;
         let asked = trainer.read(|| {
@@ -101,124 +164,21 @@ impl Import {
             async move { datasets.get_dataset(GetDatasetRequest { name: name.clone() }).await }
         });
         let there = match asked.await {
-            Ok(answer) => answer.dataset.unwrap_or_default().backbone,
-            Err(error) if error.is_not_found() => {
-                let request = CreateDatasetRequest { name: name.clone(), backbone: self.backbone.clone() };
-                trainer.datasets().create_dataset(request).await.map_err(|status| trainer.error(status))?;
-                return Ok(());
-            }
+            Ok(answer) => answer.dataset.unwrap_or_default(),
+            Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if !self.backbone.is_empty() && self.backbone != there {
+        if !self.backbone.is_empty() && self.backbone != there.backbone {
             bail!(
-                "--backbone: the dataset `{name}` holds embeddings of `{there}`, not of `{}`; leave the flag out, or import \
-                 into another dataset",
+                "--backbone: the dataset `{name}` holds embeddings of `{}`, not of `{}`; leave the flag out, or import into \
+                 another dataset",
+                there.backbone,
                 self.backbone
             );
         }
-        Ok(())
-    }
-}
-
-/// Where examples come from.
-enum Source {
-    Rows(rows::Rows),
-    Folder(folder::Folder),
-}
-
-impl Source {
-    fn open(path: &std::path::Path, split: Split) -> Result<Source> {
-        let kind = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
-        if kind.is_dir() {
-            return Ok(Source::Folder(folder::Folder::open(path, split)?));
+        if self.multi_label && !there.multi_label {
+            bail!("--multi-label: the dataset `{name}` has one label an image; import into another dataset");
         }
-        Ok(Source::Rows(rows::Rows::open(path, split)?))
-    }
-
-    /// How many examples there are, if that is known.
-    fn total(&self) -> Option<u64> {
-        match self {
-            Source::Rows(_) => None,
-            Source::Folder(folder) => Some(folder.total()),
-        }
-    }
-}
-
-impl Iterator for Source {
-    type Item = Read;
-
-    fn next(&mut self) -> Option<Read> {
-        match self {
-            Source::Rows(rows) => rows.next(),
-            Source::Folder(folder) => folder.next(),
-        }
-    }
-}
-
-async fn send(graft: &Graft, dataset: &str, source: Peekable<Source>, total: Option<u64>) -> Result<Tally> {
-    let mut progress = Progress::new(total, "importing");
-    let (examples, receiver) = mpsc::channel(AHEAD);
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut rejected = Vec::new();
-        for piece in source {
-            match piece {
-                Ok(example) => {
-                    // The call is over: it says why.
-                    if examples.blocking_send(example).is_err() {
-                        break;
-                    }
-                }
-                Err(bad) => rejected.push(bad),
-            }
-        }
-        rejected
-    });
-    let mut tally = Tally::default();
-    let done = async {
-        let mut outcomes = import(&graft.trainer, dataset, ReceiverStream::new(receiver)).await?;
-        while let Some(outcome) = outcomes.try_next().await? {
-            tally.add(outcome);
-            progress.advance();
-        }
-        Ok::<_, graft_client::Error>(())
-    };
-    let done = done.await;
-    progress.clear();
-    if done.is_err() && tally.stored > 0 {
-        eprintln!("{} examples were stored before the import broke off; import again to go on", tally.stored);
-    }
-    done?;
-    tally.rejected.extend(reading.await.context("reading the input broke down")?);
-    Ok(tally)
-}
-
-impl Tally {
-    fn add(&mut self, outcome: ExampleOutcome) {
-        match outcome.outcome() {
-            Outcome::Stored => self.stored += 1,
-            Outcome::AlreadyKnown => self.known += 1,
-            _ => {
-                let reason = outcome.error.map(|error| error.message).unwrap_or_default();
-                self.rejected.push(Rejected { place: outcome.id, reason });
-            }
-        }
-    }
-
-    fn text(&self, dataset: &str) -> String {
-        let Tally { stored, known, rejected } = self;
-        let mut text = format!("{dataset}: stored {stored}, already known {known}, rejected {}\n", rejected.len());
-        for bad in rejected.iter().take(SHOWN) {
-            text += &format!("  {}: {}\n", bad.place, bad.reason);
-        }
-        if rejected.len() > SHOWN {
-            text += &format!("  and {} more; --output json lists all\n", rejected.len() - SHOWN);
-        }
-        text
-    }
-
-    fn json(&self, dataset: &str) -> serde_json::Value {
-        let rejected: Vec<_> =
-            self.rejected.iter().map(|bad| json!({ "place": bad.place, "reason": bad.reason })).collect();
-        json!({ "dataset": dataset, "stored": self.stored, "already_known": self.known, "rejected": rejected })
+        Ok(Some(there))
     }
 }

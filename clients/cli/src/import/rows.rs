@@ -1,16 +1,14 @@
 //! Rows of pixels: CSV or CSV.gz with a label and the pixels of a square grey image in each row, with or without a heading.
 
-use std::{
-    fs::File,
-    io::{BufReader, Read as _},
-    path::Path,
+use std::path::Path;
+
+use anyhow::Result;
+use graft_client::proto::{Example, Split};
+
+use super::{
+    piece::{Read, Rejected, pixels},
+    text,
 };
-
-use anyhow::{Context, Result};
-use flate2::read::MultiGzDecoder;
-use graft_client::proto::{Example, Image, Pixels, Split, image::Source};
-
-use super::{Read, Rejected};
 
 /// The longest line, in bytes: 1024 x 1024 pixels of four characters. A longer one is no row of pixels.
 const MOST_SIDE: usize = 1024;
@@ -18,7 +16,7 @@ const MOST_SIDE: usize = 1024;
 /// The rows of a file, one after the other.
 pub struct Rows {
     name: String,
-    records: csv::StringRecordsIntoIter<Box<dyn std::io::Read + Send>>,
+    records: csv::StringRecordsIntoIter<text::Bytes>,
     split: Split,
     /// Pixels of each row: those of the first one.
     side: Option<usize>,
@@ -26,26 +24,18 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Open a file; gzip is known by its first bytes.
+    /// Open a file.
     pub fn open(path: &Path, split: Split) -> Result<Rows> {
-        let cannot = || format!("cannot read {}", path.display());
-        let mut file = BufReader::new(File::open(path).with_context(cannot)?);
-        let mut magic = [0; 2];
-        let gzip = file.by_ref().take(2).read(&mut magic).with_context(cannot)? == 2 && magic == [0x1f, 0x8b];
-        let file = BufReader::new(File::open(path).with_context(cannot)?);
-        let text: Box<dyn std::io::Read + Send> =
-            if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Rows::read(name, text, split))
+        Ok(Rows::read(text::name(path), text::open(path)?, split))
     }
 
-    fn read(name: String, text: Box<dyn std::io::Read + Send>, split: Split) -> Rows {
+    fn read(name: String, text: text::Bytes, split: Split) -> Rows {
         let records = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text).into_records();
         Rows { name, records, split, side: None, broken: false }
     }
 
     fn row(&mut self, record: &csv::StringRecord, place: &str) -> Read {
-        let reject = |reason: String| Err(Rejected { place: place.to_owned(), reason });
+        let reject = |reason: String| Err(Rejected::new(place, reason));
         let count = record.len().saturating_sub(1);
         let side = match self.side {
             Some(side) => side,
@@ -69,12 +59,12 @@ impl Rows {
             }
         }
         self.side = Some(side);
-        let pixels = Pixels { height: side as u32, width: side as u32, channels: 1, data: data.into() };
         Ok(Example {
             id: place.to_owned(),
             label: record[0].trim().to_owned(),
             split: self.split as i32,
-            image: Some(Image { source: Some(Source::Pixels(pixels)) }),
+            image: Some(pixels(side, side, 1, data)),
+            labels: Vec::new(),
         })
     }
 }
@@ -99,11 +89,19 @@ impl Iterator for Rows {
                 Err(error) => {
                     // After what cannot be read, or is no text, there is no telling where the next row begins.
                     self.broken = !matches!(error.kind(), csv::ErrorKind::Utf8 { .. });
-                    return Some(Err(Rejected { place: self.name.clone(), reason: error.to_string() }));
+                    return Some(Err(Rejected::new(self.name.clone(), error)));
                 }
             }
         }
     }
+}
+
+/// Whether a file's first line is one of these rows, or their heading, and not that of a table of paths: a label, and then
+/// at least 2 × 2 pixels.
+pub fn begin(first: &csv::StringRecord) -> bool {
+    let heading = first.get(1).is_some_and(|name| name.starts_with("pixel"));
+    let numbers = first.iter().skip(1).filter(|field| field.trim().parse::<i64>().is_ok()).count();
+    heading || (numbers >= 4 && numbers * 2 >= first.len())
 }
 
 #[cfg(test)]
@@ -111,7 +109,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<Read> {
-        let text: Box<dyn std::io::Read + Send> = Box::new(std::io::Cursor::new(text.to_owned()));
+        let text: text::Bytes = Box::new(std::io::Cursor::new(text.to_owned()));
         Rows::read("rows.csv".into(), text, Split::Train).collect()
     }
 

@@ -7,35 +7,37 @@ use tonic::Status;
 use super::outcome::rejected;
 use crate::{
     content::ContentHash,
-    fit::split::by_content,
-    names::{ID_BYTES, check_id, check_label},
-    store::datasets::ExampleRow,
+    names::{ID_BYTES, check_id, check_labels},
+    store::examples::ExampleRow,
 };
 
 /// An example that may be stored, if the extractor can embed its image.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The caller's id.
-    pub id: String,
-    /// What is stored of it; its split is decided.
+    /// What is stored of it; its split is decided later if none was given.
     pub row: ExampleRow,
     /// The image.
     pub image: Image,
 }
 
-/// Check an example. If it cannot be taken, the outcome that says so.
-pub fn check(mut example: Example) -> Result<Checked, Box<ExampleOutcome>> {
+/// Check an example of a dataset that is `multi_label` or not. If it cannot be taken, the outcome that says so.
+pub fn check(mut example: Example, multi_label: bool) -> Result<Checked, Box<ExampleOutcome>> {
     let id = std::mem::take(&mut example.id);
-    match read(&id, example) {
-        Ok((row, image)) => Ok(Checked { id, row, image }),
-        Err(status) => Err(Box::new(rejected(shortened(id), &status))),
-    }
+    read(&id, example, multi_label).map_err(|status| Box::new(rejected(shortened(id), &status)))
 }
 
-fn read(id: &str, example: Example) -> Result<(ExampleRow, Image), Status> {
-    let Example { label, split, image, .. } = example;
+fn read(id: &str, example: Example, multi_label: bool) -> Result<Checked, Status> {
+    let Example { label, labels, split, image, .. } = example;
     check_id("examples.id", id)?;
-    check_label("examples.label", &label)?;
+    let labels = if labels.is_empty() && (!multi_label || !label.is_empty()) {
+        check_labels("examples.label", vec![label], multi_label)?
+    } else {
+        check_labels(
+            "examples.labels",
+            [vec![label], labels].concat().into_iter().filter(|l| !l.is_empty()).collect(),
+            multi_label,
+        )?
+    };
     let split = Split::try_from(split).map_err(|_| {
         status::invalid(
             "examples.split",
@@ -49,8 +51,7 @@ fn read(id: &str, example: Example) -> Result<(ExampleRow, Image), Status> {
         return Err(status::invalid("examples.image.uri", message));
     }
     let hash = ContentHash::of(&image).ok_or_else(missing)?;
-    let split = if split == Split::Unspecified { by_content(hash.as_bytes()) } else { split };
-    Ok((ExampleRow { hash, label, split }, image))
+    Ok(Checked { row: ExampleRow { hash, id: id.to_owned(), labels, split }, image })
 }
 
 /// An id that is too long is told back no longer than one may be, so that outcomes stay small.
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     fn example(id: &str, label: &str, split: i32, source: Option<Source>) -> Example {
-        Example { id: id.into(), label: label.into(), split, image: Some(Image { source }) }
+        Example { id: id.into(), label: label.into(), split, image: Some(Image { source }), labels: vec![] }
     }
 
     fn bytes() -> Option<Source> {
@@ -74,11 +75,22 @@ mod tests {
     }
 
     #[test]
-    fn a_split_that_was_not_said_follows_from_the_content_alone() {
-        let split = |id: &str, label: &str, split| check(example(id, label, split, bytes())).unwrap().row.split;
-        assert_eq!(split("a", "x", 0), split("b", "y", 0));
-        assert!(split("a", "x", 0) != Split::Unspecified);
-        assert_eq!(split("a", "x", Split::Test as i32), Split::Test);
+    fn labels_are_one_or_a_set() {
+        let labels = |label: &str, labels: &[&str], multi_label| {
+            let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+            let checked = check(Example { labels, ..example("a", label, 0, bytes()) }, multi_label);
+            checked.map(|checked| checked.row.labels).map_err(|outcome| outcome.error.unwrap())
+        };
+        assert_eq!(labels("x", &[], false).unwrap(), ["x"]);
+        assert_eq!(labels("", &["x"], false).unwrap(), ["x"]);
+        assert_eq!(labels("b", &["c", "a", "c"], true).unwrap(), ["a", "b", "c"]);
+        assert_eq!(labels("", &[], true).unwrap(), [""; 0]);
+        let several = labels("", &["x", "y"], false).unwrap_err();
+        assert!(several.field == "examples.labels" && several.message.contains("exactly one"), "{several:?}");
+        assert!(labels("", &[&"x".repeat(129)], true).is_err());
+        let many: Vec<String> = (0..101).map(|n| n.to_string()).collect();
+        let many = labels("", &many.iter().map(String::as_str).collect::<Vec<_>>(), true).unwrap_err();
+        assert!(many.message.contains("101") && many.message.contains("100"), "{many:?}");
     }
 
     #[test]
@@ -96,7 +108,7 @@ mod tests {
             (Example { image: None, ..example("a", "x", 0, None) }, "examples.image"),
         ] {
             let id = bad.id.clone();
-            let outcome = check(bad).unwrap_err();
+            let outcome = check(bad, false).unwrap_err();
             assert_eq!(outcome.outcome(), Outcome::Rejected);
             assert!(id.starts_with(&outcome.id) && outcome.id.len() <= 256);
             assert_eq!(outcome.error.unwrap().field, field);

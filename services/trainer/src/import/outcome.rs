@@ -17,13 +17,17 @@ pub fn rejected(id: String, status: &Status) -> ExampleOutcome {
     ExampleOutcome { id, outcome: Outcome::Rejected as i32, error: Some(status::to_item_error(status)) }
 }
 
-/// The outcome of an image that the dataset has already, with the label `stored`.
-pub fn same_image(id: String, label: &str, stored: &str) -> ExampleOutcome {
-    if label == stored {
+/// The outcome of an image that the dataset has already, with the labels `stored`.
+pub fn same_image(id: String, labels: &[String], stored: &[String]) -> ExampleOutcome {
+    if labels == stored {
         return outcome(id, Outcome::AlreadyKnown);
     }
-    let message =
-        format!("`{label}` was given, but the dataset holds this very image as `{stored}`; one image has one label");
+    let message = format!(
+        "`{}` was given, but the dataset holds this very image as `{}`; one image is labelled once: the conflict is noted, \
+         and relabelling settles it",
+        labels.join("`, `"),
+        stored.join("`, `"),
+    );
     rejected(id, &status::precondition("examples.label", message))
 }
 
@@ -55,8 +59,9 @@ mod tests {
 
     #[test]
     fn one_image_has_one_label() {
-        assert_eq!(same_image("a".into(), "cat", "cat").outcome(), Outcome::AlreadyKnown);
-        let conflict = same_image("a".into(), "cat", "dog");
+        let (cat, dog) = (["cat".to_owned()], ["dog".to_owned()]);
+        assert_eq!(same_image("a".into(), &cat, &cat).outcome(), Outcome::AlreadyKnown);
+        let conflict = same_image("a".into(), &cat, &dog);
         assert_eq!(conflict.outcome(), Outcome::Rejected);
         let error = conflict.error.unwrap();
         assert_eq!(error.code, Code::FailedPrecondition as i32);

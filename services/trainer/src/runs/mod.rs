@@ -74,12 +74,13 @@ impl Runs {
         self.most_bytes
     }
 
-    /// Queue a new run.
+    /// Queue a new run on a snapshot of `dataset`; on what it holds when the run's turn comes, if `snapshot` is empty.
     pub async fn create(
         &self,
         tenant: &Tenant,
         dataset: &str,
         head: &str,
+        snapshot: &str,
         options: TrainingOptions,
     ) -> Result<TrainingRun, Status> {
         if self.table.lock().waiting() >= MOST_WAITING {
@@ -90,6 +91,7 @@ impl Runs {
             id: Uuid::now_v7().to_string(),
             dataset: dataset.to_owned(),
             head: head.to_owned(),
+            snapshot: snapshot.to_owned(),
             options: Some(options),
             state: TrainingState::Queued as i32,
             progress: Some(Default::default()),

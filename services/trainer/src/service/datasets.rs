@@ -5,15 +5,18 @@ use std::sync::Arc;
 use futures::StreamExt;
 use graft_chassis::{status, streams};
 use graft_proto::v1::{
-    CreateDatasetRequest, CreateDatasetResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetDatasetRequest,
-    GetDatasetResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest, ListDatasetsResponse,
+    CreateDatasetRequest, CreateDatasetResponse, CreateSnapshotRequest, CreateSnapshotResponse, DeleteDatasetRequest,
+    DeleteDatasetResponse, GetDatasetRequest, GetDatasetResponse, GetDatasetStatsRequest, GetDatasetStatsResponse,
+    GetSnapshotRequest, GetSnapshotResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest,
+    ListDatasetsResponse, ListExamplesRequest, ListExamplesResponse, ListSnapshotsRequest, ListSnapshotsResponse,
+    RelabelExamplesRequest, RelabelExamplesResponse, RemoveExamplesRequest, RemoveExamplesResponse,
     dataset_service_server::DatasetService, import_examples_request,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Answers;
+use super::{Answers, examples, snapshots};
 use crate::{
     embed::Extractor,
     import::{Import, OUTCOMES_OUT},
@@ -51,7 +54,7 @@ impl DatasetService for Datasets {
         request: Request<CreateDatasetRequest>,
     ) -> Result<Response<CreateDatasetResponse>, Status> {
         let tenant = Tenant::of(&request);
-        let CreateDatasetRequest { name, backbone } = request.into_inner();
+        let CreateDatasetRequest { name, backbone, multi_label } = request.into_inner();
         let name = Name::parse("name", &name)?;
         if !backbone.is_empty() {
             Name::parse("backbone", &backbone)?;
@@ -62,8 +65,8 @@ impl DatasetService for Datasets {
             return Err(taken());
         }
         let backbone = self.extractor.backbone(&backbone).await?;
-        let created =
-            self.store.create_dataset(&tenant, &name, &backbone.name, &backbone.space, backbone.dimension).await?;
+        let (space, dimension) = (&backbone.space, backbone.dimension);
+        let created = self.store.create_dataset(&tenant, &name, &backbone.name, space, dimension, multi_label).await?;
         if !created {
             return Err(taken());
         }
@@ -132,5 +135,61 @@ impl DatasetService for Datasets {
             import.run(requests).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    async fn list_examples(
+        &self,
+        request: Request<ListExamplesRequest>,
+    ) -> Result<Response<ListExamplesResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(examples::list(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn relabel_examples(
+        &self,
+        request: Request<RelabelExamplesRequest>,
+    ) -> Result<Response<RelabelExamplesResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(examples::relabel(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn remove_examples(
+        &self,
+        request: Request<RemoveExamplesRequest>,
+    ) -> Result<Response<RemoveExamplesResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(examples::remove(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn get_dataset_stats(
+        &self,
+        request: Request<GetDatasetStatsRequest>,
+    ) -> Result<Response<GetDatasetStatsResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(examples::stats(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn create_snapshot(
+        &self,
+        request: Request<CreateSnapshotRequest>,
+    ) -> Result<Response<CreateSnapshotResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(snapshots::create(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn get_snapshot(
+        &self,
+        request: Request<GetSnapshotRequest>,
+    ) -> Result<Response<GetSnapshotResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(snapshots::get(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<ListSnapshotsRequest>,
+    ) -> Result<Response<ListSnapshotsResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(snapshots::list(&self.store, &tenant, request.into_inner()).await?))
     }
 }

@@ -1,7 +1,7 @@
 //! The gRPC services: each only translates between the API and the modules that do the work.
 //!
 //! # Layout
-//! - [`datasets`] is `graft.v1.DatasetService`.
+//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
@@ -11,8 +11,10 @@ use tonic::Status;
 
 pub mod classifier;
 pub mod datasets;
+pub mod examples;
 pub mod heads;
 pub mod runs;
+pub mod snapshots;
 
 /// The answers of a server stream.
 pub type Answers<T> = BoxStream<'static, Result<T, Status>>;

@@ -9,12 +9,12 @@ use graft_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Answers, datasets::existing};
+use super::{Answers, datasets::existing, snapshots::snapshot as described};
 use crate::{
     names::{Name, Tenant},
     paging::Page,
     runs::Runs,
-    store::Store,
+    store::{Store, datasets::DatasetRow, examples::ExampleRow},
     train::{
         options::{self, OptionError},
         snapshot::Snapshot,
@@ -39,6 +39,21 @@ fn refuse(error: OptionError) -> Status {
     status::invalid(error.field, error.message)
 }
 
+impl Training {
+    /// The examples of the snapshot that is wanted; those that the dataset has now, if none is.
+    async fn examples(&self, tenant: &Tenant, dataset: &DatasetRow, wanted: &str) -> Result<Vec<ExampleRow>, Status> {
+        if wanted.is_empty() {
+            return Ok(self.store.examples(dataset.id).await?);
+        }
+        let found = described(&self.store, tenant, &dataset.name, wanted).await?;
+        if found.space != dataset.space {
+            let message = format!("it is of `{}`, but the dataset is of `{}` now", found.space, dataset.space);
+            return Err(status::precondition("snapshot", message));
+        }
+        Ok(self.store.snapshot_examples(tenant, dataset, wanted).await?.unwrap_or_default())
+    }
+}
+
 #[tonic::async_trait]
 impl TrainingService for Training {
     async fn create_training_run(
@@ -46,17 +61,19 @@ impl TrainingService for Training {
         request: Request<CreateTrainingRunRequest>,
     ) -> Result<Response<CreateTrainingRunResponse>, Status> {
         let tenant = Tenant::of(&request);
-        let CreateTrainingRunRequest { dataset, head, options } = request.into_inner();
+        let CreateTrainingRunRequest { dataset, head, options, snapshot: wanted } = request.into_inner();
         let name = Name::parse("dataset", &dataset)?;
         let head = if head.is_empty() { name.clone() } else { Name::parse("head", &head)? };
         let mut fit = options::parse(options.as_ref()).map_err(refuse)?;
         let row = existing(&self.store, &tenant, &name).await?;
-        let snapshot = Snapshot::new(&self.store.examples(row.id).await?);
+        let examples = self.examples(&tenant, &row, &wanted).await?;
+        let snapshot = Snapshot::new(&examples);
         options::weigh(&mut fit, options.as_ref(), &snapshot.labels).map_err(refuse)?;
         let fitting = snapshot.check(&row, &fit, self.runs.most_bytes());
         fitting.map_err(|message| status::precondition("dataset", message))?;
+        self.store.put_snapshot(&tenant, &row, &snapshot.id, &examples).await?;
         let options = options.unwrap_or_default();
-        let run = self.runs.create(&tenant, name.as_str(), head.as_str(), options).await?;
+        let run = self.runs.create(&tenant, name.as_str(), head.as_str(), &snapshot.id, options).await?;
         Ok(Response::new(CreateTrainingRunResponse { training_run: Some(run) }))
     }
 

@@ -1,13 +1,12 @@
-//! Datasets and their examples.
+//! Datasets, and how many examples each has.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use graft_proto::v1::{ClassCount, Dataset, Split};
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::Row;
 
-use super::{Store, now, segments::push_hashes, timestamp};
+use super::{Store, now, timestamp};
 use crate::{
-    content::ContentHash,
     error::StoreError,
     names::{Name, Tenant},
 };
@@ -27,17 +26,8 @@ pub struct DatasetRow {
     pub dimension: u32,
     /// When it was created, in milliseconds since 1970.
     pub create_time: i64,
-}
-
-/// An example without its embedding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExampleRow {
-    /// The image.
-    pub hash: ContentHash,
-    /// Its label.
-    pub label: String,
-    /// What it is used for.
-    pub split: Split,
+    /// Whether an example may have several labels, or none.
+    pub multi_label: bool,
 }
 
 impl Store {
@@ -49,9 +39,11 @@ impl Store {
         backbone: &str,
         space: &str,
         dimension: u32,
+        multi_label: bool,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "INSERT INTO datasets (tenant, name, backbone, space, dimension, create_time) VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO datasets (tenant, name, backbone, space, dimension, create_time, multi_label)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO NOTHING",
         )
         .bind(tenant.as_str())
@@ -60,6 +52,7 @@ impl Store {
         .bind(space)
         .bind(dimension)
         .bind(now())
+        .bind(multi_label)
         .execute(&self.sql)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -68,7 +61,7 @@ impl Store {
     /// A dataset by name.
     pub async fn dataset(&self, tenant: &Tenant, name: &Name) -> Result<Option<DatasetRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, name, backbone, space, dimension, create_time FROM datasets WHERE tenant = ? AND name = ?",
+            "SELECT id, name, backbone, space, dimension, create_time, multi_label FROM datasets WHERE tenant = ? AND name = ?",
         )
         .bind(tenant.as_str())
         .bind(name.as_str())
@@ -80,7 +73,7 @@ impl Store {
     /// At most `most` datasets whose names come after `after`, sorted by name.
     pub async fn datasets(&self, tenant: &Tenant, after: &str, most: u32) -> Result<Vec<DatasetRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, name, backbone, space, dimension, create_time FROM datasets
+            "SELECT id, name, backbone, space, dimension, create_time, multi_label FROM datasets
              WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?",
         )
         .bind(tenant.as_str())
@@ -103,74 +96,55 @@ impl Store {
 
     /// The dataset as the API tells it, with its classes counted.
     pub async fn describe(&self, dataset: DatasetRow) -> Result<Dataset, StoreError> {
-        let rows =
-            sqlx::query("SELECT label, split, COUNT(*) AS n FROM examples WHERE dataset = ? GROUP BY label, split")
-                .bind(dataset.id)
-                .fetch_all(&self.sql)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT l.label AS label, e.split AS split, COUNT(*) AS n FROM example_labels l
+             JOIN examples e ON e.dataset = l.dataset AND e.hash = l.hash
+             WHERE l.dataset = ? GROUP BY l.label, e.split",
+        )
+        .bind(dataset.id)
+        .fetch_all(&self.sql)
+        .await?;
         let mut classes: BTreeMap<String, ClassCount> = BTreeMap::new();
-        let mut example_count = 0;
         for row in rows {
-            let (label, count): (String, i64) = (row.try_get("label")?, row.try_get("n")?);
+            let label: String = row.try_get("label")?;
             let class = classes.entry(label.clone()).or_insert(ClassCount { label, ..Default::default() });
-            let slot = match Split::try_from(row.try_get::<i32, _>("split")?) {
-                Ok(Split::Validation) => &mut class.validation,
-                Ok(Split::Test) => &mut class.test,
-                _ => &mut class.train,
-            };
-            *slot += count as u64;
-            example_count += count as u64;
+            add(class, row.try_get("split")?, row.try_get("n")?);
         }
+        let splits = self.count_splits(dataset.id).await?;
         Ok(Dataset {
             name: dataset.name,
             backbone: dataset.backbone,
             space: dataset.space,
             dimension: dataset.dimension,
             classes: classes.into_values().collect(),
-            example_count,
+            example_count: splits.train + splits.validation + splits.test,
             create_time: Some(timestamp(dataset.create_time)),
+            multi_label: dataset.multi_label,
         })
     }
 
-    /// Every label of a dataset.
-    pub async fn all_labels(&self, dataset: i64) -> Result<HashSet<String>, StoreError> {
-        let labels: Vec<String> = sqlx::query_scalar("SELECT DISTINCT label FROM examples WHERE dataset = ?")
+    /// Examples in each split, whatever their labels.
+    pub async fn count_splits(&self, dataset: i64) -> Result<ClassCount, StoreError> {
+        let rows = sqlx::query("SELECT split, COUNT(*) AS n FROM examples WHERE dataset = ? GROUP BY split")
             .bind(dataset)
             .fetch_all(&self.sql)
             .await?;
-        Ok(labels.into_iter().collect())
+        let mut splits = ClassCount::default();
+        for row in rows {
+            add(&mut splits, row.try_get("split")?, row.try_get("n")?);
+        }
+        Ok(splits)
     }
+}
 
-    /// The labels of those of these images that a dataset has. Ask for a few hundred at once, at the most.
-    pub async fn labels(
-        &self,
-        dataset: i64,
-        hashes: &[ContentHash],
-    ) -> Result<HashMap<ContentHash, String>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash, label FROM examples WHERE dataset = ");
-        query.push_bind(dataset);
-        push_hashes(&mut query, hashes);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
-        Ok(rows.iter().filter_map(|row| Some((ContentHash::from_slice(row.get("hash"))?, row.get("label")))).collect())
-    }
-
-    /// Every example of a dataset, in the order of the hashes.
-    pub async fn examples(&self, dataset: i64) -> Result<Vec<ExampleRow>, StoreError> {
-        let rows = sqlx::query("SELECT hash, label, split FROM examples WHERE dataset = ? ORDER BY hash")
-            .bind(dataset)
-            .fetch_all(&self.sql)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let hash = ContentHash::from_slice(row.try_get("hash")?).ok_or_else(|| StoreError::Damaged {
-                    file: "graft.db".into(),
-                    reason: "a content hash is not 32 bytes long".into(),
-                })?;
-                let split = Split::try_from(row.try_get::<i32, _>("split")?).unwrap_or(Split::Train);
-                Ok(ExampleRow { hash, label: row.try_get("label")?, split })
-            })
-            .collect()
-    }
+/// Count `n` examples of a split.
+fn add(counts: &mut ClassCount, split: i32, n: i64) {
+    let slot = match Split::try_from(split) {
+        Ok(Split::Validation) => &mut counts.validation,
+        Ok(Split::Test) => &mut counts.test,
+        _ => &mut counts.train,
+    };
+    *slot += n.max(0) as u64;
 }
 
 fn dataset_row(row: &sqlx::sqlite::SqliteRow) -> Result<DatasetRow, StoreError> {
@@ -181,5 +155,6 @@ fn dataset_row(row: &sqlx::sqlite::SqliteRow) -> Result<DatasetRow, StoreError> 
         space: row.try_get("space")?,
         dimension: row.try_get("dimension")?,
         create_time: row.try_get("create_time")?,
+        multi_label: row.try_get("multi_label")?,
     })
 }

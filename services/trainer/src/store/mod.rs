@@ -4,7 +4,8 @@
 //! row does not count, and is removed at the next start.
 //!
 //! # Layout
-//! - [`datasets`]: datasets and their examples.
+//! - [`datasets`]: datasets. [`examples`]: their examples; [`appearances`]: other times that an image came.
+//! - [`snapshots`]: datasets as they were at one moment.
 //! - [`segments`]: files of embeddings, and which image is where.
 //! - [`runs`]: training runs.
 //! - [`heads`]: versions of heads.
@@ -28,10 +29,13 @@ use sqlx::{
 
 use crate::error::StoreError;
 
+pub mod appearances;
 pub mod datasets;
+pub mod examples;
 pub mod heads;
 pub mod runs;
 pub mod segments;
+pub mod snapshots;
 
 /// Connections to the database: readers do not wait for the writer.
 const CONNECTIONS: u32 = 8;
@@ -94,7 +98,12 @@ impl Store {
         // A row may count a file only once the file is as durable as the row will be.
         let files = Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true));
         let store = Store { sql, files, _lock: Arc::new(lock) };
-        for (kind, counted) in [("segments", store.segment_files().await?), ("heads", store.head_files().await?)] {
+        let counted = [
+            ("segments", store.segment_files().await?),
+            ("heads", store.head_files().await?),
+            ("snapshots", store.snapshot_files().await?),
+        ];
+        for (kind, counted) in counted {
             store.remove_orphans(kind, &counted).await?;
             remove_unfinished(&folder.join(kind));
         }
@@ -187,6 +196,33 @@ mod tests {
         drop(store);
         Store::open(folder.path()).await.unwrap();
         assert_eq!(fs::read_dir(folder.path().join("segments")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_stored_is_still_there() {
+        let folder = TempDir::new().unwrap();
+        let options = SqliteConnectOptions::new().filename(folder.path().join("graft.db")).create_if_missing(true);
+        let sql = SqlitePool::connect_with(options).await.unwrap();
+        let mut first = sqlx::migrate!();
+        first.migrations = first.migrations.iter().take(1).cloned().collect::<Vec<_>>().into();
+        first.run(&sql).await.unwrap();
+        for statement in [
+            "INSERT INTO datasets VALUES (1, 'default', 'pets', 'net', 'net@0', 3, 0)",
+            "INSERT INTO examples VALUES (1, 'default', zeroblob(32), 'cat', 2)",
+        ] {
+            sqlx::query(statement).execute(&sql).await.unwrap();
+        }
+        sql.close().await;
+
+        let store = Store::open(folder.path()).await.unwrap();
+        let name = crate::names::Name::parse("name", "pets").unwrap();
+        let dataset = store.dataset(&crate::names::Tenant::default(), &name).await.unwrap().unwrap();
+        assert!(!dataset.multi_label);
+        let [example] = &store.examples(dataset.id).await.unwrap()[..] else { panic!() };
+        assert_eq!((&example.labels[..], example.id.as_str()), (&["cat".to_owned()][..], ""));
+        assert_eq!(example.split, graft_proto::v1::Split::Validation);
+        let described = store.describe(dataset).await.unwrap();
+        assert_eq!((described.example_count, described.classes[0].validation), (1, 1));
     }
 
     #[tokio::test]

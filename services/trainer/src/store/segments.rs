@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     Store,
-    datasets::{DatasetRow, ExampleRow},
+    datasets::DatasetRow,
+    examples::{ExampleRow, insert_labels},
 };
 use crate::{
     content::ContentHash,
@@ -25,6 +26,9 @@ pub struct NewExample {
     /// Its embedding; `None` if the store has it already.
     pub embedding: Option<Vec<f32>>,
 }
+
+/// Images that are looked up together.
+const CHUNK: usize = 500;
 
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
@@ -43,7 +47,7 @@ impl Store {
     ) -> Result<HashSet<ContentHash>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM embeddings WHERE tenant = ");
         query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(space);
-        push_hashes(&mut query, hashes);
+        push_hashes(&mut query, "hash", hashes);
         let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
         Ok(rows.iter().filter_map(|row| ContentHash::from_slice(row.get("hash"))).collect())
     }
@@ -95,16 +99,21 @@ impl Store {
         let mut new = Vec::with_capacity(examples.len());
         for example in examples {
             let done = sqlx::query(
-                "INSERT INTO examples (dataset, tenant, hash, label, split) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO examples (dataset, tenant, hash, id, split) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
             .bind(dataset.id)
             .bind(tenant.as_str())
             .bind(&example.row.hash.as_bytes()[..])
-            .bind(&example.row.label)
+            .bind(&example.row.id)
             .bind(example.row.split as i32)
             .execute(&mut *write)
             .await?;
-            new.push(done.rows_affected() == 1);
+            let is_new = done.rows_affected() == 1;
+            if is_new {
+                let ExampleRow { hash, labels, .. } = &example.row;
+                insert_labels(&mut write, tenant, dataset.id, hash, labels).await?;
+            }
+            new.push(is_new);
         }
         write.commit().await?;
         Ok(Some(new))
@@ -139,39 +148,22 @@ impl Store {
         hashes: &[ContentHash],
     ) -> Result<Vec<f32>, StoreError> {
         let dimension = dataset.dimension as usize;
-        let position: HashMap<ContentHash, usize> = hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
-        let rows = sqlx::query(
-            "SELECT e.hash AS hash, m.segment AS segment, m.row AS row, s.checksum AS checksum
-             FROM examples e
-             JOIN embeddings m ON m.tenant = ? AND m.space = ? AND m.hash = e.hash
-             JOIN segments s ON s.id = m.segment
-             WHERE e.dataset = ? ORDER BY m.segment",
-        )
-        .bind(tenant.as_str())
-        .bind(&dataset.space)
-        .bind(dataset.id)
-        .fetch_all(&self.sql)
-        .await?;
+        let mut places = self.places(tenant, &dataset.space, hashes).await?;
+        places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
+        let missing = hashes.len() - places.len();
         let mut features = vec![0.0; hashes.len() * dimension];
-        let mut missing = hashes.len();
-        let mut open: Option<(String, Vec<f32>)> = None;
-        for row in rows {
-            let Some(at) = ContentHash::from_slice(row.try_get("hash")?).and_then(|hash| position.get(&hash)) else {
-                continue;
-            };
-            let segment: String = row.try_get("segment")?;
-            if open.as_ref().is_none_or(|(id, _)| *id != segment) {
-                let numbers = self.read_segment(&segment, row.try_get("checksum")?, dimension).await?;
-                open = Some((segment.clone(), numbers));
+        let mut open: Option<(&str, Vec<f32>)> = None;
+        for Place { at, segment, row, checksum } in &places {
+            if open.as_ref().is_none_or(|(id, _)| id != segment) {
+                open = Some((segment, self.read_segment(segment, checksum, dimension).await?));
             }
-            let start = row.try_get::<i64, _>("row")? as usize * dimension;
+            let start = row * dimension;
             let numbers = open.as_ref().and_then(|(_, numbers)| numbers.get(start..start + dimension));
             let numbers = numbers.ok_or_else(|| StoreError::Damaged {
-                file: file(&segment),
+                file: file(segment),
                 reason: "it has fewer rows than were written".into(),
             })?;
             features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
-            missing -= 1;
         }
         if missing > 0 {
             return Err(StoreError::Damaged {
@@ -180,6 +172,27 @@ impl Store {
             });
         }
         Ok(features)
+    }
+
+    /// Where the embeddings of those of `hashes` are that the store has.
+    async fn places(&self, tenant: &Tenant, space: &str, hashes: &[ContentHash]) -> Result<Vec<Place>, StoreError> {
+        let position: HashMap<ContentHash, usize> = hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
+        let mut places = Vec::with_capacity(hashes.len());
+        for chunk in hashes.chunks(CHUNK) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT m.hash AS hash, m.segment AS segment, m.row AS row, s.checksum AS checksum FROM embeddings m
+                 JOIN segments s ON s.id = m.segment WHERE m.tenant = ",
+            );
+            query.push_bind(tenant.as_str()).push(" AND m.space = ").push_bind(space);
+            push_hashes(&mut query, "m.hash", chunk);
+            for row in query.build().fetch_all(&self.sql).await? {
+                let hash = ContentHash::from_slice(row.try_get("hash")?);
+                let Some(at) = hash.and_then(|hash| position.get(&hash)) else { continue };
+                let (segment, checksum) = (row.try_get("segment")?, row.try_get("checksum")?);
+                places.push(Place { at: *at, segment, row: row.try_get::<i64, _>("row")? as usize, checksum });
+            }
+        }
+        Ok(places)
     }
 
     async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
@@ -203,9 +216,20 @@ impl Store {
     }
 }
 
-/// ` AND hash IN (…)`.
-pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, hashes: &[ContentHash]) {
-    query.push(" AND hash IN (");
+/// Where the embedding of an image is.
+struct Place {
+    /// The image's position among those that were asked for.
+    at: usize,
+    segment: String,
+    /// The row of the segment.
+    row: usize,
+    /// The segment's.
+    checksum: Vec<u8>,
+}
+
+/// ` AND column IN (…)`.
+pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, column: &'static str, hashes: &[ContentHash]) {
+    query.push(" AND ").push(column).push(" IN (");
     let mut list = query.separated(", ");
     for hash in hashes {
         list.push_bind(hash.as_bytes().to_vec());
@@ -223,7 +247,7 @@ mod tests {
 
     fn example(seed: u8, label: &str, embedded: bool) -> NewExample {
         let hash = ContentHash::from_slice(blake3::hash(&[seed]).as_bytes()).unwrap();
-        let row = ExampleRow { hash, label: label.to_owned(), split: Split::Train };
+        let row = ExampleRow { hash, id: format!("{seed}"), labels: vec![label.to_owned()], split: Split::Train };
         NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]) }
     }
 
@@ -232,8 +256,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let (tenant, name) = (Tenant::default(), Name::parse("name", "d").unwrap());
         let store = Store::open(folder.path()).await.unwrap();
-        assert!(store.create_dataset(&tenant, &name, "net", "net@0", 3).await.unwrap());
-        assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3).await.unwrap());
+        assert!(store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
+        assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
         let all = [example(1, "a", true), example(2, "b", true)];
         assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), Some(vec![true, true]));
@@ -250,7 +274,11 @@ mod tests {
         let asked = [hashes[0], unknown];
         assert_eq!(store.embedded(&tenant, "net@0", &asked).await.unwrap(), HashSet::from([hashes[0]]));
         assert!(store.embedded(&tenant, "net@1", &asked).await.unwrap().is_empty());
-        assert_eq!(store.labels(dataset.id, &asked).await.unwrap(), HashMap::from([(hashes[0], "a".to_owned())]));
+        let known = store.known(dataset.id, &asked).await.unwrap();
+        assert_eq!(
+            (known.len(), &known[&hashes[0]].id[..], &known[&hashes[0]].labels[..]),
+            (1, "3", &["a".into()][..])
+        );
         let lost = store.embeddings(&tenant, &dataset, &asked).await.unwrap_err().to_string();
         assert!(lost.starts_with("graft.db: 1 of"), "{lost}");
         assert!(store.delete_dataset(&tenant, &name).await.unwrap());

@@ -51,7 +51,7 @@ pub async fn run(
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
     let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
-    let snapshot = Snapshot::new(&store.examples(dataset.id).await?);
+    let snapshot = Snapshot::of_run(store, tenant, &dataset, run).await?;
     let unusable = |error: OptionError| RunError::Dataset(error.to_string());
     let mut options = options::parse(run.options.as_ref()).map_err(unusable)?;
     options::weigh(&mut options, run.options.as_ref(), &snapshot.labels).map_err(unusable)?;

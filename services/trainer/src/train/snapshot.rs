@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     content::ContentHash,
+    error::RunError,
     fit::{
         FitOptions,
         data::MAX_PARAMETERS,
         split::{self, Plan},
     },
-    names::MOST_LABELS,
-    store::datasets::{DatasetRow, ExampleRow},
+    names::{MOST_LABELS, Tenant},
+    store::{Store, datasets::DatasetRow, examples::ExampleRow},
 };
-use graft_proto::v1::Split;
+use graft_proto::v1::{Split, TrainingRun};
 
 /// Examples that a class needs, the test split left out.
 const LEAST_EXAMPLES: usize = 2;
@@ -22,31 +23,49 @@ const LEAST_EXAMPLES: usize = 2;
 pub struct Snapshot {
     /// The classes, sorted by label.
     pub labels: Vec<String>,
-    /// The class of each example, an index into `labels`.
-    classes: Vec<u32>,
+    /// The classes of each example, indices into `labels`, sorted: exactly one unless the dataset is multi-label.
+    truth: Vec<Vec<u32>>,
     /// The uses of the examples.
     pub plan: Plan,
     hashes: Vec<ContentHash>,
+    ids: Vec<String>,
     /// BLAKE3 over the examples, labels and splits, in hexadecimal.
     pub id: String,
 }
 
 impl Snapshot {
+    /// The snapshot that a run names; the dataset as it is now, if the run is of a time when runs named none.
+    pub async fn of_run(
+        store: &Store,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        run: &TrainingRun,
+    ) -> Result<Snapshot, RunError> {
+        if run.snapshot.is_empty() {
+            return Ok(Snapshot::new(&store.examples(dataset.id).await?));
+        }
+        let gone =
+            || RunError::Dataset(format!("snapshot `{}` of `{}` is not there any more", run.snapshot, dataset.name));
+        Ok(Snapshot::new(&store.snapshot_examples(tenant, dataset, &run.snapshot).await?.ok_or_else(gone)?))
+    }
+
     /// Number and plan `examples`, which must be in the order of their hashes.
     pub fn new(examples: &[ExampleRow]) -> Snapshot {
-        let mut labels: Vec<String> = examples.iter().map(|example| example.label.clone()).collect();
+        let mut labels: Vec<String> = examples.iter().flat_map(|example| &example.labels).cloned().collect();
         labels.sort();
         labels.dedup();
         let index: HashMap<&str, u32> =
             labels.iter().enumerate().map(|(i, label)| (label.as_str(), i as u32)).collect();
-        let classes: Vec<u32> = examples.iter().map(|e| index.get(e.label.as_str()).copied().unwrap_or(0)).collect();
+        let number = |label: &String| index.get(label.as_str()).copied().unwrap_or(0);
+        let truth: Vec<Vec<u32>> = examples.iter().map(|e| e.labels.iter().map(number).collect()).collect();
         let splits: Vec<Split> = examples.iter().map(|example| example.split).collect();
         Snapshot {
-            plan: split::plan(&classes, &splits),
+            plan: split::plan(&strata(&truth, labels.len()), &splits),
             hashes: examples.iter().map(|example| example.hash).collect(),
+            ids: examples.iter().map(name).collect(),
             id: identify(examples),
             labels,
-            classes,
+            truth,
         }
     }
 
@@ -56,9 +75,19 @@ impl Snapshot {
         [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
     }
 
-    /// The classes of some examples.
+    /// The classes of some examples, each of which has one.
     pub fn classes(&self, indices: &[usize]) -> Vec<u32> {
-        indices.iter().map(|index| self.classes[*index]).collect()
+        indices.iter().map(|index| self.truth[*index].first().copied().unwrap_or(0)).collect()
+    }
+
+    /// The classes of some examples, each of which has any number.
+    pub fn truth(&self, indices: &[usize]) -> Vec<&[u32]> {
+        indices.iter().map(|index| self.truth[*index].as_slice()).collect()
+    }
+
+    /// What some examples are called: their ids, or their hashes where the dataset knows no id.
+    pub fn ids(&self, indices: &[usize]) -> Vec<&str> {
+        indices.iter().map(|index| self.ids[*index].as_str()).collect()
     }
 
     /// Whether a head can be fitted; if not, why, and what to do. `most_bytes` of embeddings may be held in memory.
@@ -87,6 +116,9 @@ impl Snapshot {
                 most_bytes >> 20
             ));
         }
+        if dataset.multi_label {
+            return Err(format!("`{name}` is multi-label; heads with several labels an image are not fitted yet"));
+        }
         self.check_classes(name)?;
         if self.plan.validation.is_empty() && options.l2.len() > 1 {
             return Err(format!(
@@ -101,7 +133,9 @@ impl Snapshot {
     fn check_classes(&self, name: &str) -> Result<(), String> {
         let mut counts: BTreeMap<u32, usize> = (0..self.labels.len() as u32).map(|class| (class, 0)).collect();
         for index in self.plan.train.iter().chain(&self.plan.validation) {
-            *counts.entry(self.classes[*index]).or_default() += 1;
+            for class in &self.truth[*index] {
+                *counts.entry(*class).or_default() += 1;
+            }
         }
         if let Some((class, count)) = counts.iter().find(|(_, count)| **count < LEAST_EXAMPLES) {
             let label = &self.labels[*class as usize];
@@ -117,18 +151,46 @@ impl Snapshot {
     }
 }
 
-fn identify(examples: &[ExampleRow]) -> String {
+/// BLAKE3 over the hashes, splits and labels of examples, which must be in the order of their hashes, in hexadecimal.
+pub fn identify(examples: &[ExampleRow]) -> String {
     let mut hasher = blake3::Hasher::new();
     for example in examples {
-        hasher.update(example.hash.as_bytes()).update(&[example.split as u8]);
-        hasher.update(&(example.label.len() as u64).to_le_bytes()).update(example.label.as_bytes());
+        let count = example.labels.len();
+        // One label needs no count; the highest bit says that there is one.
+        let counted = if count == 1 { 0 } else { 0x80 };
+        hasher.update(example.hash.as_bytes()).update(&[example.split as u8 | counted]);
+        if count != 1 {
+            hasher.update(&(count as u64).to_le_bytes());
+        }
+        for label in &example.labels {
+            hasher.update(&(label.len() as u64).to_le_bytes()).update(label.as_bytes());
+        }
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// What an example is called.
+fn name(example: &ExampleRow) -> String {
+    if example.id.is_empty() { example.hash.to_hex() } else { example.id.clone() }
+}
+
+/// The class of each example that its split is balanced by: the rarest of its classes; those without one are a class of
+/// their own.
+fn strata(truth: &[Vec<u32>], classes: usize) -> Vec<u32> {
+    let mut counts = vec![0usize; classes];
+    truth.iter().flatten().for_each(|class| counts[*class as usize] += 1);
+    let rarest = |of: &Vec<u32>| of.iter().copied().min_by_key(|class| (counts[*class as usize], *class));
+    truth.iter().map(|of| rarest(of).unwrap_or(classes as u32)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `a+b` are two labels.
+    fn labels(text: &str) -> Vec<String> {
+        text.split('+').filter(|label| !label.is_empty()).map(str::to_owned).collect()
+    }
 
     fn examples(given: &[(&str, Split)]) -> Vec<ExampleRow> {
         let mut rows: Vec<ExampleRow> = given
@@ -136,7 +198,7 @@ mod tests {
             .enumerate()
             .map(|(index, (label, split))| {
                 let hash = ContentHash::from_slice(blake3::hash(&[index as u8]).as_bytes()).unwrap();
-                ExampleRow { hash, label: (*label).to_owned(), split: *split }
+                ExampleRow { hash, id: format!("{index}"), labels: labels(label), split: *split }
             })
             .collect();
         rows.sort_by_key(|row| row.hash);
@@ -145,7 +207,7 @@ mod tests {
 
     fn dataset(dimension: u32) -> DatasetRow {
         let (backbone, space) = ("net".into(), "net@0".into());
-        DatasetRow { id: 1, name: "pets".into(), backbone, space, dimension, create_time: 0 }
+        DatasetRow { id: 1, name: "pets".into(), backbone, space, dimension, create_time: 0, multi_label: false }
     }
 
     fn refused(given: &[(&str, Split)], words: &[&str]) {
@@ -184,6 +246,23 @@ mod tests {
         assert_eq!(plain, id(&[("a", Split::Train), ("bc", Split::Test)]));
         assert_ne!(plain, id(&[("a", Split::Train), ("bc", Split::Train)]));
         assert_ne!(plain, id(&[("ab", Split::Train), ("c", Split::Test)]));
+    }
+
+    #[test]
+    fn several_labels_are_a_set_and_none_are_one_too() {
+        let rows = examples(&[("a+b", Split::Train), ("", Split::Train), ("b", Split::Test), ("a", Split::Train)]);
+        let snapshot = Snapshot::new(&rows);
+        assert_eq!(snapshot.labels, ["a", "b"]);
+        let all: Vec<usize> = (0..4).collect();
+        for ((id, truth), row) in snapshot.ids(&all).iter().zip(snapshot.truth(&all)).zip(&rows) {
+            let named: Vec<&String> = truth.iter().map(|class| &snapshot.labels[*class as usize]).collect();
+            assert!(**id == row.id && named.into_iter().eq(&row.labels));
+        }
+        let multi_label = DatasetRow { multi_label: true, ..dataset(3) };
+        assert!(snapshot.check(&multi_label, &FitOptions::default(), 1 << 20).unwrap_err().contains("multi-label"));
+        let id = |given| Snapshot::new(&examples(given)).id;
+        assert_ne!(id(&[("a+b", Split::Train)]), id(&[("ab", Split::Train)]));
+        assert_ne!(id(&[("", Split::Train)]), id(&[("a", Split::Train)]));
     }
 
     #[test]

@@ -159,10 +159,16 @@ impl Trainer {
         Trainer { store, peer, client }
     }
 
+    /// A client of its datasets.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub fn client(&self) -> DatasetServiceClient<tonic::transport::Channel> {
+        self.client.clone()
+    }
+
     /// A new dataset.
     pub async fn dataset(&self, name: &str) -> DatasetRow {
         let (tenant, name) = (Tenant::default(), Name::parse("name", name).unwrap());
-        assert!(self.store.create_dataset(&tenant, &name, "net", SPACE, DIMENSION as u32).await.unwrap());
+        assert!(self.store.create_dataset(&tenant, &name, "net", SPACE, DIMENSION as u32, false).await.unwrap());
         self.store.dataset(&tenant, &name).await.unwrap().unwrap()
     }
 
@@ -214,5 +220,5 @@ pub fn messages(dataset: &str, examples: &[Example], a_message: usize) -> Vec<Im
 /// Example `index`, with its own content.
 pub fn example(index: usize, label: &str) -> Example {
     let image = Image { source: Some(Source::Encoded(format!("image {index}").into())) };
-    Example { id: format!("{index}"), label: label.into(), split: 0, image: Some(image) }
+    Example { id: format!("{index}"), label: label.into(), split: 0, image: Some(image), labels: Vec::new() }
 }

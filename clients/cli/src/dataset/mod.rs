@@ -1,10 +1,14 @@
-//! `graft datasets`: list, show or delete datasets.
+//! `graft dataset`: what datasets hold, and changes to it.
+//!
+//! # Layout
+//! - Here: list, show, delete. [`examples`]: list, relabel and remove examples. [`stats`]: what is odd. [`snapshots`]: keep
+//!   one as it is.
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use graft_client::{
     Graft,
-    proto::{Dataset, DeleteDatasetRequest, GetDatasetRequest, ListDatasetsRequest},
+    proto::{Dataset as Description, DeleteDatasetRequest, GetDatasetRequest, ListDatasetsRequest},
 };
 use serde_json::{Value, json};
 
@@ -13,9 +17,13 @@ use crate::{
     output::{Output, table},
 };
 
-/// List, show or delete datasets.
+mod examples;
+mod snapshots;
+mod stats;
+
+/// List, show, change or delete datasets.
 #[derive(Args)]
-pub struct Datasets {
+pub struct Dataset {
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -29,6 +37,27 @@ enum Command {
         /// Its name.
         name: String,
     },
+    /// One dataset with its classes, and what is odd about it: duplicates, and images that came with several labels.
+    Stats {
+        /// Its name.
+        name: String,
+    },
+    /// The examples of a dataset: ids, labels, splits, hashes.
+    Examples(examples::List),
+    /// Give examples other labels. Their embeddings and splits stay.
+    Relabel(examples::Relabel),
+    /// Take examples out of a dataset. Snapshots of before keep them.
+    Remove(examples::Remove),
+    /// Keep a dataset as it is now, for `graft train --snapshot`.
+    Snapshot {
+        /// The dataset.
+        name: String,
+    },
+    /// The snapshots of a dataset; each training run makes one.
+    Snapshots {
+        /// The dataset.
+        name: String,
+    },
     /// Delete a dataset with its examples. Heads fitted on it stay.
     Delete {
         /// Its name.
@@ -36,7 +65,7 @@ enum Command {
     },
 }
 
-impl Datasets {
+impl Dataset {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         let mut client = graft.trainer.datasets();
         match self.command.unwrap_or(Command::List) {
@@ -50,6 +79,12 @@ impl Datasets {
                 let dataset = answer.into_inner().dataset.context("no dataset")?;
                 output.show(|| text(&dataset), || json(&dataset))?;
             }
+            Command::Stats { name } => return stats::run(graft, output, name).await,
+            Command::Examples(list) => return list.run(graft, output).await,
+            Command::Relabel(relabel) => return relabel.run(graft, output).await,
+            Command::Remove(remove) => return remove.run(graft, output).await,
+            Command::Snapshot { name } => return snapshots::create(graft, output, name).await,
+            Command::Snapshots { name } => return snapshots::list(graft, output, name).await,
             Command::Delete { name } => {
                 let request = DeleteDatasetRequest { name: name.clone() };
                 client.delete_dataset(request).await.map_err(|s| graft.trainer.error(s))?;
@@ -60,7 +95,7 @@ impl Datasets {
     }
 }
 
-async fn all(graft: &Graft) -> Result<Vec<Dataset>> {
+async fn all(graft: &Graft) -> Result<Vec<Description>> {
     let (mut datasets, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = ListDatasetsRequest { page_size: 1000, page_token };
@@ -74,23 +109,25 @@ async fn all(graft: &Graft) -> Result<Vec<Dataset>> {
     }
 }
 
-fn list(datasets: &[Dataset]) -> String {
-    let row =
-        |d: &Dataset| vec![d.name.clone(), d.classes.len().to_string(), d.example_count.to_string(), d.space.clone()];
+fn list(datasets: &[Description]) -> String {
+    let row = |d: &Description| {
+        vec![d.name.clone(), d.classes.len().to_string(), d.example_count.to_string(), d.space.clone()]
+    };
     table(&["dataset", "classes", "examples", "space"], &datasets.iter().map(row).collect::<Vec<_>>())
 }
 
-fn text(dataset: &Dataset) -> String {
+fn text(dataset: &Description) -> String {
     let rows: Vec<_> = dataset
         .classes
         .iter()
         .map(|c| [vec![c.label.clone()], [c.train, c.validation, c.test].map(|n| n.to_string()).to_vec()].concat())
         .collect();
-    let head = format!("{}: {} examples in {}\n\n", dataset.name, dataset.example_count, dataset.space);
+    let kind = if dataset.multi_label { ", several labels an image" } else { "" };
+    let head = format!("{}: {} examples in {}{kind}\n\n", dataset.name, dataset.example_count, dataset.space);
     head + &table(&["class", "train", "validation", "test"], &rows)
 }
 
-fn json(dataset: &Dataset) -> Value {
+fn json(dataset: &Description) -> Value {
     let classes: Vec<Value> = dataset
         .classes
         .iter()
@@ -98,6 +135,6 @@ fn json(dataset: &Dataset) -> Value {
         .collect();
     json!({
         "name": dataset.name, "backbone": dataset.backbone, "space": dataset.space, "dimension": dataset.dimension,
-        "examples": dataset.example_count, "classes": classes,
+        "examples": dataset.example_count, "multi_label": dataset.multi_label, "classes": classes,
     })
 }

@@ -1,0 +1,111 @@
+//! From a reader to the trainer: read in a thread of its own, fetched where need be, sent, and every outcome told.
+
+use std::{iter::Peekable, sync::Arc};
+
+use anyhow::{Context, Result};
+use futures::{Stream, StreamExt, TryStreamExt};
+use graft_client::{
+    Graft, import,
+    proto::{Example, Image, image::Source},
+};
+use graft_pull::{fetch::Fetcher, place::environment};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{
+    piece::{Found, MOST_BYTES, Piece, Reader, Rejected},
+    tally::Tally,
+};
+use crate::progress::Progress;
+
+/// What is said where a reader failed in a way that nobody thought of.
+pub const BROKE_DOWN: &str = "reading the input broke down; it may be damaged";
+/// Examples read ahead of the wire.
+const AHEAD: usize = 16;
+/// Images that are fetched at once.
+const FETCHES: usize = 16;
+
+/// Import all that `reader` gives.
+pub async fn send(
+    graft: &Graft,
+    dataset: &str,
+    reader: Peekable<Reader>,
+    total: Option<u64>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut progress = Progress::new(total, "importing");
+    let (pieces, receiver) = mpsc::channel(AHEAD);
+    let (bad, mut rejects) = mpsc::channel(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        for piece in reader {
+            // The call is over: it says why.
+            if pieces.blocking_send(piece).is_err() {
+                break;
+            }
+        }
+    });
+    let examples = examples(ReceiverStream::new(receiver), bad);
+    let done = async {
+        let mut outcomes = import(&graft.trainer, dataset, examples).await?;
+        loop {
+            tokio::select! {
+                Some(bad) = rejects.recv() => tally.reject(bad)?,
+                outcome = outcomes.try_next() => match outcome? {
+                    Some(outcome) => tally.add(outcome)?,
+                    None => break,
+                },
+            }
+            progress.advance();
+        }
+        // What was bad at the very end is told after the last outcome.
+        while let Some(bad) = rejects.recv().await {
+            tally.reject(bad)?;
+        }
+        anyhow::Ok(())
+    };
+    let done = done.await;
+    progress.clear();
+    if done.is_err() && tally.stored > 0 {
+        eprintln!("{} examples were stored before the import broke off; import again to go on", tally.stored);
+    }
+    done?;
+    reading.await.context(BROKE_DOWN)?;
+    tally.finish()
+}
+
+/// The examples with their images, in their order; what is none goes to `bad`.
+fn examples(
+    pieces: impl Stream<Item = Found> + Send + 'static,
+    bad: mpsc::Sender<Rejected>,
+) -> impl Stream<Item = Example> + Send + 'static {
+    let fetcher = Arc::new(Fetcher::new(environment(), MOST_BYTES));
+    pieces
+        .map(move |piece| {
+            let fetcher = fetcher.clone();
+            async move { fetch(&fetcher, piece?).await }
+        })
+        .buffered(FETCHES)
+        .filter_map(move |found| {
+            let bad = bad.clone();
+            async move {
+                match found {
+                    Ok(example) => Some(example),
+                    Err(rejected) => {
+                        // Nobody listens once the import has broken off.
+                        let _ = bad.send(rejected).await;
+                        None
+                    }
+                }
+            }
+        })
+}
+
+async fn fetch(fetcher: &Fetcher, piece: Piece) -> Result<Example, Rejected> {
+    match piece {
+        Piece::Here(example) => Ok(example),
+        Piece::There(example, source) => match fetcher.fetch(&source).await {
+            Ok(bytes) => Ok(Example { image: Some(Image { source: Some(Source::Encoded(bytes)) }), ..example }),
+            Err(error) => Err(Rejected::new(example.id, error)),
+        },
+    }
+}

@@ -1,0 +1,99 @@
+//! Takes examples in: those that can be answered at once are, and the rest is kept.
+
+use graft_chassis::status;
+use graft_proto::v1::{Example, ImportExamplesRequest, Split, import_examples_request};
+use metrics::counter;
+use tonic::Status;
+
+use super::{
+    CHUNK, Import, SEGMENT, Waiting, appearance,
+    intake::{self, Checked},
+    outcome::{same_image, too_many_labels},
+};
+use crate::{content::ContentHash, embed::size, names::MOST_LABELS, store::segments::NewExample};
+
+impl Import {
+    pub(super) async fn read(&mut self, request: ImportExamplesRequest) -> Result<(), Status> {
+        let examples = match request.message {
+            Some(import_examples_request::Message::Examples(examples)) => examples.examples,
+            Some(import_examples_request::Message::Options(_)) => {
+                return Err(status::invalid("options", "given twice; only the first message holds the options"));
+            }
+            None => return Err(status::invalid("examples", "a message without examples")),
+        };
+        let mut examples = examples.into_iter();
+        loop {
+            let chunk: Vec<Example> = examples.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.admit(chunk).await?;
+            // A message may hold far more small images than a segment does.
+            if self.ready.len() >= SEGMENT {
+                self.flush().await?;
+            }
+        }
+    }
+
+    /// Take a few examples in: tell the outcomes that are known already, and keep the rest.
+    async fn admit(&mut self, examples: Vec<Example>) -> Result<(), Status> {
+        let mut outcomes = Vec::new();
+        let mut checked = Vec::with_capacity(examples.len());
+        for example in examples {
+            match intake::check(example, self.dataset.multi_label) {
+                Ok(example) => checked.push(example),
+                Err(rejected) => outcomes.push(*rejected),
+            }
+        }
+        let hashes: Vec<ContentHash> = checked.iter().map(|example| example.row.hash).collect();
+        let known = self.store.known(self.dataset.id, &hashes).await?;
+        let embedded = self.store.embedded(&self.tenant, &self.dataset.space, &hashes).await?;
+        let former = self.store.former_splits(self.dataset.id, &hashes).await?;
+        let mut again = Vec::new();
+        for Checked { mut row, image } in checked {
+            let hash = row.hash;
+            if let Some(later) = self.under_way.get_mut(&hash) {
+                later.push((row.id, row.labels));
+                self.later += 1;
+                continue;
+            }
+            if let Some(stored) = known.get(&hash) {
+                if stored.has_appearances || stored.id != row.id || stored.labels != row.labels {
+                    again.push(appearance(hash, &row.id, &row.labels, &stored.labels));
+                }
+                outcomes.push(same_image(row.id, &row.labels, &stored.labels));
+                continue;
+            }
+            if let Some(label) = self.one_too_many(&row.labels) {
+                outcomes.push(too_many_labels(row.id, &label));
+                continue;
+            }
+            if row.split == Split::Unspecified {
+                let chosen = self.balance.place(hash.as_bytes(), &row.labels);
+                row.split = former.get(&hash).copied().unwrap_or(chosen);
+            }
+            self.under_way.insert(hash, Vec::new());
+            if embedded.contains(&hash) {
+                counter!("graft_trainer_embeddings_reused_total").increment(1);
+                self.gather(NewExample { row, embedding: None });
+            } else {
+                let bytes = size(&image);
+                self.backlog.push_back((Waiting { row, bytes }, image));
+            }
+        }
+        self.store.note(&self.tenant, self.dataset.id, &again).await?;
+        self.tell(outcomes).await
+    }
+
+    /// The label that the dataset may not have, if there is one: it has too many already. The others it has from now on.
+    fn one_too_many(&mut self, labels: &[String]) -> Option<String> {
+        let new = labels.iter().filter(|label| !self.labels.contains(*label));
+        let room = MOST_LABELS.saturating_sub(self.labels.len());
+        if let Some(label) = new.clone().nth(room) {
+            return Some(label.clone());
+        }
+        let new: Vec<String> = new.cloned().collect();
+        self.labels.extend(new);
+        None
+    }
+}
