@@ -44,10 +44,10 @@ async fn names_are_checked() -> Result<()> {
         refused(import(&pair.trainer, name, vec![]).await, code, &words)?;
         let input =
             Some(ClassifyInput { input: Some(classify_input::Input::Image(fashion::pixels(1, 1, 1, vec![0]))) });
-        let request = ClassifyRequest { head: name.into(), input, top_k: 1 };
+        let request = ClassifyRequest { head: name.into(), input, top_k: 1, ..Default::default() };
         let mut classifier = pair.trainer.classifier_client().await?;
         refused(classifier.classify(request).await, code, &words)?;
-        let options = ClassifyOptions { head: name.into(), top_k: 1 };
+        let options = ClassifyOptions { head: name.into(), top_k: 1, ..Default::default() };
         let message = Some(classify_stream_request::Message::Options(options));
         let stream = tokio_stream::iter([ClassifyStreamRequest { message }]);
         refused(classifier.classify_stream(stream).await, code, &words)?;
@@ -161,12 +161,12 @@ async fn what_cannot_be_trained_on_says_what_is_missing() -> Result<()> {
     let few: Vec<_> = nines.iter().cloned().chain(of("2").take(6)).collect();
     import(&pair.trainer, "good", examples(&few, Split::Unspecified, 0)).await?;
     for l2 in [0.0, -1.0, 1e7, f64::NAN] {
-        let options = TrainingOptions { l2: vec![0.1, l2], max_iterations: 0 };
+        let options = TrainingOptions { l2: vec![0.1, l2], max_iterations: 0, ..Default::default() };
         refused(create("good", options).await, Code::InvalidArgument, &["options.l2"])?;
     }
-    let many = TrainingOptions { l2: vec![0.1; 65], max_iterations: 0 };
+    let many = TrainingOptions { l2: vec![0.1; 65], max_iterations: 0, ..Default::default() };
     refused(create("good", many).await, Code::InvalidArgument, &["options.l2", "64"])?;
-    let long = TrainingOptions { l2: vec![], max_iterations: 10_001 };
+    let long = TrainingOptions { l2: vec![], max_iterations: 10_001, ..Default::default() };
     refused(create("good", long).await, Code::InvalidArgument, &["options.max_iterations", "10000"])?;
     train(&pair.trainer, "good").await.context("twelve rows of two classes are enough")?;
     Ok(())
@@ -187,7 +187,7 @@ async fn without_an_extractor_what_needs_none_goes_on() -> Result<()> {
     refused(pair.trainer.dataset_client().await?.create_dataset(request).await, Code::Unavailable, &[&url])?;
     train(&pair.trainer, "d").await.context("training needs no extractor")?;
     let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(rows[0].image())) });
-    let request = ClassifyRequest { head: "d".into(), input, top_k: 1 };
+    let request = ClassifyRequest { head: "d".into(), input, top_k: 1, ..Default::default() };
     let mut classifier = pair.trainer.classifier_client().await?;
     refused(classifier.classify(request.clone()).await, Code::Unavailable, &[&url])?;
 

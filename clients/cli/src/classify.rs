@@ -91,7 +91,7 @@ async fn classify(graft: &Graft, head: String, top_k: u32, lines: &mut [Line]) -
         })
         .collect();
     let mut progress = Progress::new(Some(items.len() as u64), "classifying");
-    let options = ClassifyOptions { head, top_k };
+    let options = ClassifyOptions { head, top_k, ..Default::default() };
     let mut replies = classify_many(&graft.trainer, options, futures::stream::iter(items)).await?;
     while let Some(Classified { id, result }) = replies.try_next().await? {
         let line = id.parse().ok().and_then(|index: usize| lines.get_mut(index)).context("an unknown answer")?;

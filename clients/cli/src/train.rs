@@ -1,12 +1,12 @@
 //! `graft train`: fit a classifier, follow the run, show how good it is.
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use graft_client::{
     Graft,
     proto::{
-        CancelTrainingRunRequest, CreateTrainingRunRequest, GetHeadRequest, Head, TrainingOptions, TrainingPhase,
-        TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
+        CancelTrainingRunRequest, CreateTrainingRunRequest, EvidenceOptions, Gather, GetHeadRequest, Head,
+        TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
     },
 };
 
@@ -26,11 +26,41 @@ pub struct Train {
     /// The most iterations for each L2; 200 unless told.
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
     max_iterations: u32,
+    /// Whether to look for labels that are likely wrong (five fits): where it takes seconds, always, or never.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    label_errors: When,
+    /// Whether to measure what more examples would give (about one fit).
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    learning_curve: When,
+}
+
+/// When evidence is gathered that takes time.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    /// Where it takes seconds.
+    Auto,
+    /// However long it takes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+impl From<When> for i32 {
+    fn from(when: When) -> i32 {
+        let gather = match when {
+            When::Auto => Gather::Unspecified,
+            When::Always => Gather::Always,
+            When::Never => Gather::Never,
+        };
+        gather as i32
+    }
 }
 
 impl Train {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let options = TrainingOptions { l2: self.l2, max_iterations: self.max_iterations };
+        let evidence =
+            EvidenceOptions { label_errors: self.label_errors.into(), learning_curve: self.learning_curve.into() };
+        let options = TrainingOptions { l2: self.l2, max_iterations: self.max_iterations, evidence: Some(evidence) };
         let request = CreateTrainingRunRequest { dataset: self.dataset, head: self.head, options: Some(options) };
         let created = graft.trainer.training().create_training_run(request).await;
         let run = created.map_err(|status| graft.trainer.error(status))?.into_inner().training_run.context("no run")?;
@@ -79,6 +109,8 @@ fn describe(now: &TrainingProgress) -> String {
         TrainingPhase::CrossValidate => "cross-validating",
         TrainingPhase::Refit => "fitting",
         TrainingPhase::Evaluate => return "measuring".into(),
+        TrainingPhase::LabelErrors => "looking for label errors",
+        TrainingPhase::LearningCurve => "learning curve",
     };
     format!("{phase}: loss {:.4}, validation accuracy {:.4}", now.loss, now.validation_accuracy)
 }

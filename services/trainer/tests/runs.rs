@@ -53,7 +53,11 @@ async fn end(runs: &Runs, id: &str) -> TrainingRun {
 
 /// Options that keep a fit busy for long enough to interrupt it.
 fn long() -> TrainingOptions {
-    TrainingOptions { l2: (1..=64).map(|step| 1e-6 * f64::from(step)).collect(), max_iterations: 10_000 }
+    TrainingOptions {
+        l2: (1..=64).map(|step| 1e-6 * f64::from(step)).collect(),
+        max_iterations: 10_000,
+        ..Default::default()
+    }
 }
 
 async fn running(runs: &Runs, id: &str) {

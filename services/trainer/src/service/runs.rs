@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn an_option_out_of_range_is_named() {
         let refused = |l2: Vec<f64>, max_iterations| {
-            let options = TrainingOptions { l2, max_iterations };
+            let options = TrainingOptions { l2, max_iterations, ..Default::default() };
             check(&train::options(Some(&options))).unwrap_err().message().to_owned()
         };
         for l2 in [vec![0.1, 0.0], vec![-1.0], vec![1e7], vec![f64::NAN], vec![0.1; 65]] {

@@ -31,6 +31,15 @@ pub struct Snapshot {
     pub id: String,
 }
 
+/// What a person and a program know an example by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExampleName {
+    /// The id that it was imported with; empty where that is not kept.
+    pub id: String,
+    /// The hash of its content, in hexadecimal.
+    pub hash: String,
+}
+
 impl Snapshot {
     /// Number and plan `examples`, which must be in the order of their hashes.
     pub fn new(examples: &[ExampleRow]) -> Snapshot {
@@ -54,6 +63,14 @@ impl Snapshot {
     pub fn hashes(&self) -> Vec<ContentHash> {
         let Plan { train, validation, test } = &self.plan;
         [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
+    }
+
+    /// What an example is called.
+    pub fn name(&self, index: usize) -> ExampleName {
+        ExampleName {
+            id: String::new(),
+            hash: blake3::Hash::from_bytes(*self.hashes[index].as_bytes()).to_hex().to_string(),
+        }
     }
 
     /// The classes of some examples.
