@@ -13,6 +13,17 @@ const ROWS: usize = 10;
 /// Classes that are all shown; of more, the worst.
 const CLASSES: usize = 20;
 
+/// Letters of a label, at the most: a table of longer ones does not fit a terminal.
+const LETTERS: usize = 28;
+
+/// As much of a label as fits.
+fn short(label: &str) -> String {
+    if label.chars().count() <= LETTERS {
+        return label.to_owned();
+    }
+    label.chars().take(LETTERS - 1).collect::<String>() + "…"
+}
+
 /// The evidence of `head`, for people.
 pub fn text(head: &Head) -> String {
     let report = head.report.clone().unwrap_or_default();
@@ -50,7 +61,7 @@ fn figures(report: &Report) -> String {
     if report.test_count == 0 {
         return String::new();
     }
-    let intervals = report.intervals.clone().unwrap_or_default();
+    let intervals = report.intervals.unwrap_or_default();
     let row = |name: &str, figure: f64, interval: Option<Interval>| {
         let sure = interval.map(|i| format!("{:.4} to {:.4}", i.low, i.high)).unwrap_or_default();
         vec![name.to_owned(), format!("{figure:.4}"), sure]
@@ -85,7 +96,7 @@ fn classes(report: &Report) -> String {
     let figure = |figure: f64| format!("{figure:.3}");
     let row = |class: &&graft_client::proto::ClassReport| {
         vec![
-            class.label.clone(),
+            short(&class.label),
             figure(class.precision),
             figure(class.recall),
             figure(class.f1),
@@ -101,7 +112,9 @@ fn classes(report: &Report) -> String {
 fn confusions(report: &Report) -> String {
     let rows: Vec<Vec<String>> = super::page::confusion::worst_pairs(report, ROWS)
         .into_iter()
-        .map(|pair| vec![format!("{} taken for {}", pair.label, pair.predicted), pair.count.to_string()])
+        .map(|pair| {
+            vec![format!("{} taken for {}", short(&pair.label), short(&pair.predicted)), pair.count.to_string()]
+        })
         .collect();
     if rows.is_empty() { String::new() } else { table(&["most frequent confusions", "test"], &rows) }
 }
@@ -109,7 +122,7 @@ fn confusions(report: &Report) -> String {
 fn mistakes(report: &Report) -> String {
     let row = |mistake: &graft_client::proto::Mistake| {
         let sure = percent(mistake.confidence);
-        vec![name(&mistake.id, &mistake.hash), mistake.label.clone(), mistake.predicted.clone(), sure]
+        vec![name(&mistake.id, &mistake.hash), short(&mistake.label), short(&mistake.predicted), sure]
     };
     let rows: Vec<_> = report.mistakes.iter().take(ROWS).map(row).collect();
     if rows.is_empty() { String::new() } else { table(&["surest mistakes", "is", "predicted", "confidence"], &rows) }
@@ -119,7 +132,7 @@ fn label_errors(report: &Report) -> String {
     let Some(errors) = report.label_errors.as_ref().filter(|errors| errors.found > 0) else { return String::new() };
     let row = |error: &graft_client::proto::LabelError| {
         let sure = percent(error.suggested_probability);
-        vec![name(&error.id, &error.hash), error.label.clone(), error.suggested.clone(), sure]
+        vec![name(&error.id, &error.hash), short(&error.label), short(&error.suggested), sure]
     };
     let rows: Vec<_> = errors.errors.iter().take(ROWS).map(row).collect();
     let shown = table(&["likely label errors", "labelled", "suggested", "probability"], &rows);

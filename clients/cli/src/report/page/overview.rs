@@ -57,7 +57,7 @@ pub fn warnings(report: &Report) -> Markup {
 
 /// The headline figures with their intervals.
 pub fn figures(report: &Report) -> Markup {
-    let intervals = report.intervals.clone().unwrap_or_default();
+    let intervals = report.intervals.unwrap_or_default();
     let lead = format!(
         "Measured on {} examples of the test split, none of which it was fitted on. An interval says how far chance in those \
          examples may have moved the figure: 95% of {} resamples lie in it.",
@@ -84,8 +84,8 @@ pub fn figures(report: &Report) -> Markup {
                     &format!("right among the {} likeliest", top.k), true))
             }
             @if let Some(calibration) = calibration {
-                (tile("Calibration error", format!("{:.1} points", 100.0 * calibration.error_after), None,
-                    "confidence and accuracy apart", true))
+                (tile("Calibration error", format!("{:.1}", 100.0 * calibration.error_after), None,
+                    "points between confidence and accuracy", true))
             }
         }
     };

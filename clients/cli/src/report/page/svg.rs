@@ -5,6 +5,8 @@ use maud::{Markup, html};
 /// The width of a letter of a plot's text, and of one that is not Latin, in its units: 12 to the letter's height.
 const LETTER: f64 = 6.8;
 const WIDE_LETTER: f64 = 12.5;
+/// How small a plot may be drawn: its text is 12 pixels high, and 9 can be read.
+const SHRINKS: f64 = 0.75;
 
 /// A straight map from values to places.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +57,15 @@ impl Frame {
         Scale::new((from, to), (self.bottom, self.top))
     }
 
-    /// A plot of this size; `about` is read out where it cannot be seen.
+    /// A plot of this size; `about` is read out where it cannot be seen. Where the page is too narrow for its text to be
+    /// read, it is moved sideways.
     pub fn plot(&self, about: &str, body: Markup) -> Markup {
         let (width, height) = self.size;
+        let style = format!("max-width:{width}px;min-width:{:.0}px", width * SHRINKS);
         html! {
-            svg.plot viewBox=(format!("0 0 {width} {height}")) style=(format!("max-width:{width}px")) role="img"
-                aria-label=(about) { (body) }
+            div.scroll {
+                svg.plot viewBox=(format!("0 0 {width} {height}")) style=(style) role="img" aria-label=(about) { (body) }
+            }
         }
     }
 
