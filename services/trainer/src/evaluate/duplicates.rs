@@ -98,7 +98,7 @@ mod tests {
         assert!(pairs.contains(&3) && pairs.contains(&1050), "{pairs:?}");
         assert!(found.pairs.iter().all(|pair| pair.cosine >= NEAR));
         assert_eq!(search(&train, &test, dimension, &mut || false).unwrap(), NearDuplicates::default());
-        let zeros = search(&vec![0.0; 16], &[0.0; 8], dimension, &mut || true).unwrap();
+        let zeros = search(&[0.0; 16], &[0.0; 8], dimension, &mut || true).unwrap();
         assert!(zeros.pairs.is_empty());
     }
 }
