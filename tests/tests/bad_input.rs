@@ -46,10 +46,10 @@ async fn names_are_checked() -> Result<()> {
         refused(import(&pair.trainer, name, vec![]).await, code, &words)?;
         let input =
             Some(ClassifyInput { input: Some(classify_input::Input::Image(fashion::pixels(1, 1, 1, vec![0]))) });
-        let request = ClassifyRequest { head: name.into(), input, top_k: 1 };
+        let request = ClassifyRequest { head: name.into(), input, top_k: 1, ..Default::default() };
         let mut classifier = pair.trainer.classifier_client().await?;
         refused(classifier.classify(request).await, code, &words)?;
-        let options = ClassifyOptions { head: name.into(), top_k: 1 };
+        let options = ClassifyOptions { head: name.into(), top_k: 1, ..Default::default() };
         let message = Some(classify_stream_request::Message::Options(options));
         let stream = tokio_stream::iter([ClassifyStreamRequest { message }]);
         refused(classifier.classify_stream(stream).await, code, &words)?;
@@ -190,7 +190,7 @@ async fn without_an_extractor_what_needs_none_goes_on() -> Result<()> {
     refused(pair.trainer.dataset_client().await?.create_dataset(request).await, Code::Unavailable, &[&url])?;
     train(&pair.trainer, "d").await.context("training needs no extractor")?;
     let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(rows[0].image())) });
-    let request = ClassifyRequest { head: "d".into(), input, top_k: 1 };
+    let request = ClassifyRequest { head: "d".into(), input, top_k: 1, ..Default::default() };
     let mut classifier = pair.trainer.classifier_client().await?;
     refused(classifier.classify(request.clone()).await, Code::Unavailable, &[&url])?;
 

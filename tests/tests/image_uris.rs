@@ -221,7 +221,7 @@ async fn the_trainer_passes_them_on_to_classify_and_imports_none() -> Result<()>
     let mut classifier = trainer.classifier_client().await?;
     let mut classify = async |image| {
         let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(image)) });
-        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k: 3 }).await
+        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k: 3, ..Default::default() }).await
     };
     let by_bytes = classify(encoded(photo("coffee.jpg")?)).await?.into_inner();
     let by_uri = classify(at(format!("{}/images/coffee.jpg", web.url))).await?.into_inner();

@@ -78,7 +78,7 @@ async fn an_embedding_is_classified_like_its_image() -> Result<()> {
     let mut classifier = pair.trainer.classifier_client().await?;
     let mut ask = async |input, top_k| {
         let input = Some(ClassifyInput { input: Some(input) });
-        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k }).await
+        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k, detect_unknown: false }).await
     };
     let embedding = |space: &str, data: &[u8]| {
         let data = data.to_vec().into();
@@ -110,7 +110,7 @@ async fn a_stream_answers_every_input_and_goes_on_after_a_bad_one() -> Result<()
     import(&pair.trainer, "few", examples(rows, Split::Unspecified, 0)).await?;
     train(&pair.trainer, "few").await?;
 
-    let options = ClassifyOptions { head: "few".into(), top_k: 1 };
+    let options = ClassifyOptions { head: "few".into(), top_k: 1, ..Default::default() };
     let mut messages =
         vec![ClassifyStreamRequest { message: Some(classify_stream_request::Message::Options(options)) }];
     for (index, row) in rows.iter().take(60).enumerate() {
@@ -187,7 +187,7 @@ async fn classify(trainer: &Service, head: &str, rows: &[fashion::Row]) -> Resul
     let calls = rows.iter().map(|row| {
         let mut client = client.clone();
         let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(row.image())) });
-        let request = ClassifyRequest { head: head.to_owned(), input, top_k: 1 };
+        let request = ClassifyRequest { head: head.to_owned(), input, top_k: 1, ..Default::default() };
         async move { client.classify(request).await }
     });
     let answers = try_join_all(calls).await?;

@@ -36,6 +36,9 @@ pub struct Classify {
     /// Classes to name for each, most probable first.
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     top_k: u32,
+    /// Say `unknown` where the head is not sure enough for an answer; its report has the threshold.
+    #[arg(long)]
+    unknown: bool,
 }
 
 /// One input and what came of it.
@@ -44,14 +47,16 @@ struct Line {
     /// What the input's file says that it is.
     label: Option<String>,
     image: Option<Image>,
+    /// Whether the head is not sure enough; told only where it was asked for.
+    unknown: bool,
     result: Result<Vec<Prediction>, String>,
 }
 
 impl Classify {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let (head, top_k) = (self.head.clone(), self.top_k);
+        let options = ClassifyOptions { head: self.head.clone(), top_k: self.top_k, detect_unknown: self.unknown };
         let mut lines = self.read()?;
-        classify(graft, head, top_k, &mut lines).await?;
+        classify(graft, options, &mut lines).await?;
         let failed = lines.iter().any(|line| line.result.is_err());
         output.show(|| text(&lines), || lines.iter().map(json).collect())?;
         Ok(if failed { Done::Some } else { Done::All })
@@ -63,8 +68,10 @@ impl Classify {
         };
         let rows = Rows::open(&path, Split::Unspecified)?;
         let lines = rows.take(self.limit.unwrap_or(usize::MAX)).map(|row| match row {
-            Ok(row) => Line { input: row.id, label: Some(row.label), image: row.image, result: Ok(vec![]) },
-            Err(bad) => Line { input: bad.place, label: None, image: None, result: Err(bad.reason) },
+            Ok(row) => {
+                Line { input: row.id, label: Some(row.label), image: row.image, unknown: false, result: Ok(vec![]) }
+            }
+            Err(bad) => Line { input: bad.place, label: None, image: None, unknown: false, result: Err(bad.reason) },
         });
         Ok(lines.collect())
     }
@@ -75,13 +82,13 @@ fn file(path: &std::path::Path) -> Line {
     match read_image(path) {
         Ok(bytes) => {
             let image = Some(Image { source: Some(Source::Encoded(bytes.into())) });
-            Line { input, label: None, image, result: Ok(vec![]) }
+            Line { input, label: None, image, unknown: false, result: Ok(vec![]) }
         }
-        Err(reason) => Line { input, label: None, image: None, result: Err(reason) },
+        Err(reason) => Line { input, label: None, image: None, unknown: false, result: Err(reason) },
     }
 }
 
-async fn classify(graft: &Graft, head: String, top_k: u32, lines: &mut [Line]) -> Result<()> {
+async fn classify(graft: &Graft, options: ClassifyOptions, lines: &mut [Line]) -> Result<()> {
     let items: Vec<ClassifyItem> = lines
         .iter_mut()
         .enumerate()
@@ -91,10 +98,10 @@ async fn classify(graft: &Graft, head: String, top_k: u32, lines: &mut [Line]) -
         })
         .collect();
     let mut progress = Progress::new(Some(items.len() as u64), "classifying");
-    let options = ClassifyOptions { head, top_k };
     let mut replies = classify_many(&graft.trainer, options, futures::stream::iter(items)).await?;
     while let Some(Classified { id, result }) = replies.try_next().await? {
         let line = id.parse().ok().and_then(|index: usize| lines.get_mut(index)).context("an unknown answer")?;
+        line.unknown = result.as_ref().is_ok_and(|found| found.unknown);
         line.result = result.map(|found| found.predictions).map_err(|error| error.message);
         progress.advance();
     }
@@ -111,7 +118,12 @@ fn text(lines: &[Line]) -> String {
         }
         match &line.result {
             Ok(predictions) => cells.push(
-                predictions.iter().map(|p| format!("{} {:.3}", p.label, p.probability)).collect::<Vec<_>>().join("   "),
+                if line.unknown { "unknown; perhaps " } else { "" }.to_owned()
+                    + &predictions
+                        .iter()
+                        .map(|p| format!("{} {:.3}", p.label, p.probability))
+                        .collect::<Vec<_>>()
+                        .join("   "),
             ),
             Err(reason) => cells.push(format!("rejected: {reason}")),
         }
@@ -126,7 +138,7 @@ fn json(line: &Line) -> Value {
         Ok(predictions) => {
             let named: Vec<Value> =
                 predictions.iter().map(|p| json!({ "label": p.label, "probability": p.probability })).collect();
-            json!({ "input": line.input, "label": line.label, "predictions": named })
+            json!({ "input": line.input, "label": line.label, "predictions": named, "unknown": line.unknown })
         }
         Err(reason) => json!({ "input": line.input, "label": line.label, "error": reason }),
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     Done,
     output::{Output, table},
+    report,
 };
 
 /// List, show or delete classifiers.
@@ -121,28 +122,11 @@ fn confusion(labels: &[String], counts: &[u64]) -> String {
 /// A head with its report, for programs.
 pub fn json(head: &Head) -> Value {
     let report = head.report.clone().unwrap_or_default();
-    let classes: Vec<Value> = report
-        .classes
-        .iter()
-        .map(|c| json!({ "label": c.label, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support }))
-        .collect();
-    let trials: Vec<Value> = report
-        .l2_trials
-        .iter()
-        .map(|t| json!({ "l2": t.l2, "log_loss": t.log_loss, "accuracy": t.accuracy }))
-        .collect();
     json!({
         "name": head.name, "version": head.version, "space": head.space, "backbone": head.backbone,
         "labels": head.labels, "dimension": head.dimension, "dataset": head.dataset,
         "training_run": head.training_run, "graft_version": head.graft_version,
-        "report": {
-            "accuracy": report.accuracy, "macro_f1": report.macro_f1, "log_loss": report.log_loss,
-            "classes": classes,
-            "confusion": report.confusion.chunks(head.labels.len().max(1)).collect::<Vec<_>>(),
-            "l2": report.l2, "l2_trials": trials, "train_count": report.train_count,
-            "validation_count": report.validation_count, "test_count": report.test_count,
-            "iterations": report.iterations, "converged": report.converged, "snapshot": report.snapshot,
-        },
+        "report": report::json::report(&report, head.labels.len()),
     })
 }
 

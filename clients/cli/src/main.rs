@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
-//!   the calls of the same names.
+//!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod import;
 mod output;
 mod programs;
 mod progress;
+mod report;
 mod train;
 mod up;
 
@@ -59,6 +60,8 @@ enum Command {
     Train(train::Train),
     /// Classify image files or rows of pixels.
     Classify(classify::Classify),
+    /// Show how good a classifier is and what speaks against it; as a page with plots, if told.
+    Report(report::Report),
     /// List, show or delete classifiers.
     Heads(heads::Heads),
     /// List, show, change or delete datasets.
@@ -104,6 +107,7 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Import(import) => import.run(&graft, cli.output).await,
         Command::Train(train) => train.run(&graft, cli.output).await,
         Command::Classify(classify) => classify.run(&graft, cli.output).await,
+        Command::Report(report) => report.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
         Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
     }

@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use graft_client::{
     Graft,
     proto::{
-        CancelTrainingRunRequest, CreateTrainingRunRequest, GetHeadRequest, Head, HeadKind, TrainingOptions,
-        TrainingPhase, TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
+        CancelTrainingRunRequest, CreateTrainingRunRequest, EvidenceOptions, Gather, GetHeadRequest, Head, HeadKind,
+        TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
     },
 };
 
@@ -44,6 +44,12 @@ pub struct Train {
     /// What chance is drawn from: the same dataset, options and seed give the same head.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Whether to look for labels that are likely wrong (five fits): where it takes seconds, always, or never.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    label_errors: When,
+    /// Whether to measure what more examples would give (about one fit).
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    learning_curve: When,
 }
 
 /// A kind of head.
@@ -89,8 +95,32 @@ fn class_weight(text: &str) -> Result<(String, f64), String> {
     Ok((label.to_owned(), weight))
 }
 
+/// When evidence is gathered that takes time.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    /// Where it takes seconds.
+    Auto,
+    /// However long it takes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+impl From<When> for i32 {
+    fn from(when: When) -> i32 {
+        let gather = match when {
+            When::Auto => Gather::Unspecified,
+            When::Always => Gather::Always,
+            When::Never => Gather::Never,
+        };
+        gather as i32
+    }
+}
+
 impl Train {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
+        let evidence =
+            EvidenceOptions { label_errors: self.label_errors.into(), learning_curve: self.learning_curve.into() };
         let options = TrainingOptions {
             l2: self.l2,
             max_iterations: self.max_iterations,
@@ -99,6 +129,7 @@ impl Train {
             class_weights: self.class_weight.into_iter().collect(),
             label_smoothing: self.label_smoothing,
             seed: self.seed,
+            evidence: Some(evidence),
         };
         let request = CreateTrainingRunRequest {
             dataset: self.dataset,
@@ -157,6 +188,8 @@ fn describe(now: &TrainingProgress) -> String {
         TrainingPhase::CrossValidate => "cross-validating",
         TrainingPhase::Refit => "fitting",
         TrainingPhase::Evaluate => return "measuring".into(),
+        TrainingPhase::LabelErrors => "looking for label errors",
+        TrainingPhase::LearningCurve => "learning curve",
     };
     format!("{phase}: loss {:.4}, validation accuracy {:.4}", now.loss, now.validation_accuracy)
 }

@@ -26,6 +26,33 @@ pub struct ServedHead {
     /// What is known of it, its report left out.
     pub head: Head,
     weights: head::Head,
+    /// The least probability of an answer, where it has such a threshold.
+    answer_from: Option<f64>,
+}
+
+/// What a caller wants to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Classes to name.
+    top_k: usize,
+    /// Say that an input is unknown where the most probable class is less probable than this.
+    answer_from: Option<f64>,
+}
+
+impl Wanted {
+    /// The wishes of a request for `head`, if they can be met.
+    pub fn check(top_k: u32, detect_unknown: bool, head: &ServedHead) -> Result<Wanted, Status> {
+        let answer_from = if detect_unknown { head.answer_from } else { None };
+        if detect_unknown && answer_from.is_none() {
+            let Head { name, version, .. } = &head.head;
+            let message = format!(
+                "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
+                 choose one; ask without it, or train again with more examples"
+            );
+            return Err(status::precondition("detect_unknown", message));
+        }
+        Ok(Wanted { top_k: check_top_k(top_k)?, answer_from })
+    }
 }
 
 /// The heads that are ready.
@@ -65,14 +92,14 @@ impl HeadCache {
             return Ok(ready);
         }
         let mut head = existing(&self.store, tenant, &exact).await?;
-        head.report = None;
+        let answer_from = head.report.take().and_then(|report| report.unknown).map(|unknown| unknown.threshold);
         let weights = self.store.weights(tenant, &head.name, head.version).await?;
         let weights =
             weights.ok_or_else(|| status::not_found("head", &exact.to_string(), "it was deleted just now"))?;
         if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
             return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
         }
-        let served = Arc::new(ServedHead { head, weights });
+        let served = Arc::new(ServedHead { head, weights, answer_from });
         self.kept.lock().insert(key, served.clone(), self.budget);
         Ok(served)
     }
@@ -124,14 +151,17 @@ impl ServedHead {
     }
 
     /// The most probable classes for an embedding of the head's space.
-    pub fn classify(&self, embedding: Vec<f32>, k: usize) -> Result<ClassifyResponse, Status> {
+    pub fn classify(&self, embedding: Vec<f32>, wanted: Wanted) -> Result<ClassifyResponse, Status> {
         let mut row = self.weights.logits(embedding, 1).map_err(|error| status::internal(error.to_string()))?;
         self.weights.probabilities(&mut row);
-        let predictions = top_k(&row, k)
+        let order = top_k(&row, wanted.top_k);
+        let most = order.first().map_or(0.0, |class| f64::from(row[*class]));
+        let unknown = wanted.answer_from.is_some_and(|least| most < least);
+        let predictions = order
             .into_iter()
             .map(|class| Prediction { label: self.head.labels[class].clone(), probability: row[class] })
             .collect();
-        Ok(ClassifyResponse { predictions, head: format!("{}@{}", self.head.name, self.head.version) })
+        Ok(ClassifyResponse { predictions, head: format!("{}@{}", self.head.name, self.head.version), unknown })
     }
 
     /// The numbers of a caller's embedding, if it is of the head's space and dimension.
@@ -174,7 +204,7 @@ fn halves(bytes: &[u8]) -> Vec<f32> {
 }
 
 /// How many classes to name.
-pub fn check_top_k(top_k: u32) -> Result<usize, Status> {
+fn check_top_k(top_k: u32) -> Result<usize, Status> {
     match top_k {
         0 => Ok(USUAL_TOP_K as usize),
         1..=MOST_TOP_K => Ok(top_k as usize),
@@ -191,7 +221,7 @@ mod tests {
     fn served(name: &str) -> Arc<ServedHead> {
         let head = Head { name: name.into(), version: 1, ..Default::default() };
         let weights = head::LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
-        Arc::new(ServedHead { head, weights: head::Head::Linear(weights) })
+        Arc::new(ServedHead { head, weights: head::Head::Linear(weights), answer_from: None })
     }
 
     #[test]
@@ -213,7 +243,7 @@ mod tests {
     fn an_embedding_must_be_of_the_heads_space_and_dimension() {
         let head = Head { name: "h".into(), version: 2, space: "net@0".into(), dimension: 2, ..Default::default() };
         let weights = head::LinearHead { weights: vec![0.0; 4], bias: vec![0.0; 2], dimension: 2, classes: 2 };
-        let served = ServedHead { head, weights: head::Head::Linear(weights) };
+        let served = ServedHead { head, weights: head::Head::Linear(weights), answer_from: None };
         let read = |space: &str, dtype: i32, data: &[u8]| {
             served.read(&Embedding { space: space.into(), dtype, data: data.to_vec().into() })
         };
@@ -230,6 +260,20 @@ mod tests {
         {
             assert_eq!(read("net@0", dtype, data).unwrap_err().code(), Code::InvalidArgument, "{dtype} {data:?}");
         }
+    }
+
+    #[test]
+    fn an_unsure_answer_is_unknown_to_who_asks_and_a_head_without_a_threshold_says_so() {
+        let head = Head { labels: vec!["a".into(), "b".into()], ..Default::default() };
+        let weights = LinearHead { weights: vec![1.0, -1.0], bias: vec![0.0; 2], dimension: 1, classes: 2 };
+        let mut served = ServedHead { head, weights, answer_from: Some(0.9) };
+        let unknown = |served: &ServedHead, logit: f32, ask: bool| {
+            served.classify(vec![logit], Wanted::check(1, ask, served).unwrap()).unwrap().unknown
+        };
+        assert!(unknown(&served, 0.5, true) && !unknown(&served, 2.0, true) && !unknown(&served, 0.5, false));
+        served.answer_from = None;
+        assert!(!unknown(&served, 0.5, false));
+        assert_eq!(Wanted::check(1, true, &served).unwrap_err().code(), Code::FailedPrecondition);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Answers;
 use crate::{
-    classify::{HeadCache, ServedHead, check_top_k},
+    classify::{HeadCache, ServedHead, Wanted},
     embed::{self, Answer, Embedding, Extractor, size},
     names::{HeadRef, Tenant, check_id},
 };
@@ -61,16 +61,16 @@ impl ClassifierService for Classifier {
             status::exhausted("calls", message)
         })?;
         let (tenant, deadline) = (Tenant::of(&request), deadline::of(request.metadata()));
-        let ClassifyRequest { head, input, top_k } = request.into_inner();
+        let ClassifyRequest { head, input, top_k, detect_unknown } = request.into_inner();
         let head = self.heads.get(&tenant, &HeadRef::parse("head", &head)?).await?;
-        let top_k = check_top_k(top_k)?;
+        let wanted = Wanted::check(top_k, detect_unknown, &head)?;
         let embedding = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
             classify_input::Input::Embedding(embedding) => head.read(&embedding)?,
             classify_input::Input::Image(image) => {
                 self.extractor.embed(&head.head.backbone, &head.head.space, image, deadline).await?
             }
         };
-        let found = head.classify(embedding, top_k)?;
+        let found = head.classify(embedding, wanted)?;
         counter!("graft_trainer_classifications_total").increment(1);
         Ok(Response::new(found))
     }
@@ -88,7 +88,7 @@ impl ClassifierService for Classifier {
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
         let head = self.heads.get(&tenant, &HeadRef::parse("options.head", &options.head)?).await?;
-        let top_k = check_top_k(options.top_k)?;
+        let wanted = Wanted::check(options.top_k, options.detect_unknown, &head)?;
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
             let message =
                 "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
@@ -97,7 +97,7 @@ impl ClassifierService for Classifier {
         let (answers, receiver) = mpsc::channel(ANSWERS_OUT);
         let mut stream = Stream {
             head,
-            top_k,
+            wanted,
             extractor: self.extractor.clone(),
             answers,
             embedding: None,
@@ -119,7 +119,7 @@ impl ClassifierService for Classifier {
 /// A stream of classifications under way.
 struct Stream {
     head: Arc<ServedHead>,
-    top_k: usize,
+    wanted: Wanted,
     extractor: Extractor,
     answers: mpsc::Sender<Result<ClassifyStreamResponse, Status>>,
     embedding: Option<Embedding>,
@@ -164,7 +164,7 @@ impl Stream {
         match input.and_then(|ClassifyInput { input }| input) {
             Some(classify_input::Input::Image(image)) => self.send(id, image).await,
             Some(classify_input::Input::Embedding(embedding)) => {
-                let result = self.head.read(&embedding).and_then(|row| self.head.classify(row, self.top_k));
+                let result = self.head.read(&embedding).and_then(|row| self.head.classify(row, self.wanted));
                 self.answer(id, result).await
             }
             None => self.answer(id, Err(missing_input())).await,
@@ -196,7 +196,7 @@ impl Stream {
         for (there, result) in results {
             let Some((id, bytes)) = self.out.remove(&there) else { continue };
             self.bytes_out -= bytes;
-            let result = result.and_then(|row| self.head.classify(row, self.top_k));
+            let result = result.and_then(|row| self.head.classify(row, self.wanted));
             self.answer(id, result).await?;
         }
         Ok(())

@@ -14,6 +14,9 @@ use crate::{
     store::Store,
 };
 
+/// Warnings of a head in a list, at the most: the gravest.
+const LISTED_WARNINGS: usize = 3;
+
 /// Serves what is known of heads.
 #[derive(Clone, Debug)]
 pub struct Heads {
@@ -34,11 +37,19 @@ pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Resul
     store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
 }
 
-/// A report as lists have it: its figures, without what grows with the classes.
+/// A report as lists have it: its figures and warnings, without what grows with the classes or the examples.
 fn shorten(report: &mut Report) {
     report.classes.clear();
     report.confusion.clear();
     report.l2_trials.clear();
+    report.mistakes.clear();
+    report.label_errors = None;
+    report.learning_curve = None;
+    report.warnings.truncate(LISTED_WARNINGS);
+    if let Some(calibration) = &mut report.calibration {
+        calibration.before.clear();
+        calibration.after.clear();
+    }
 }
 
 #[tonic::async_trait]

@@ -3,27 +3,35 @@
 //! # Layout
 //! - [`snapshot`] is the dataset at one moment, checked and planned.
 //! - [`options`] are the choices of the person who trains.
-//! - [`report`](mod@report) is the evidence that the head is accepted on.
+//! - [`effort`] says which evidence is gathered; [`evidence`] gathers it.
+//! - [`report`](mod@report) is the evidence that the head is accepted on; [`warnings`](mod@warnings) is what speaks against it.
+//! - [`told`] is what whoever watches hears.
 
-use std::ops::ControlFlow;
-
-use graft_proto::v1::{Head, HeadKind, HeadKindTrial, TrainingPhase, TrainingProgress, TrainingRun};
+use graft_proto::v1::{Head, HeadKind, HeadKindTrial, TrainingProgress, TrainingRun};
 use tokio::task::spawn_blocking;
 
-use self::{options::OptionError, report::report, snapshot::Snapshot};
+use self::{
+    effort::{Effort, Step},
+    evidence::{Evidence, Fitted, Labelled, gather, logits},
+    options::OptionError,
+    report::{Tuned, report},
+    snapshot::Snapshot,
+    told::Told,
+};
 use crate::{
-    error::RunError,
-    fit::{self, Phase, Progress, TrainingData, head},
+    error::{RunError, StoreError},
+    fit::{self, FitOptions, TrainingData, head},
     names::{Name, Tenant},
-    store::{Store, now, timestamp},
+    store::{Store, datasets::DatasetRow, now, timestamp},
 };
 
+pub mod effort;
+pub mod evidence;
 pub mod options;
 pub mod report;
 pub mod snapshot;
-
-/// The part of a run that is done when the fit is.
-const FITTED: f64 = 0.95;
+pub mod told;
+pub mod warnings;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -47,7 +55,7 @@ pub async fn run(
     most_bytes: usize,
     mut watch: impl FnMut(TrainingProgress) -> bool + Send + 'static,
 ) -> Result<Trained, RunError> {
-    watch(progress(TrainingPhase::Load, 0.0));
+    watch(TrainingProgress { phase: Step::Load.phase() as i32, ..Default::default() });
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
     let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
@@ -59,24 +67,48 @@ pub async fn run(
 
     let plan = &snapshot.plan;
     let fit_on = snapshot.classes(&[&plan.train[..], &plan.validation].concat());
-    let measure_on = snapshot.classes(&plan.test);
     let (classes, train, dimension) = (snapshot.labels.len(), plan.train.len(), dataset.dimension as usize);
     let mut embeddings = store.embeddings(tenant, &dataset, &snapshot.hashes()).await?;
     let held_out = embeddings.split_off(fit_on.len() * dimension);
+    let test = Labelled { embeddings: held_out, classes: snapshot.classes(&plan.test) };
+    let effort = effort(run, fit_on.len(), classes, embeddings.len() * size_of::<f32>(), most_bytes);
+    let mut told = Told::new(Box::new(watch), effort);
 
-    let data = TrainingData::new(embeddings, dimension, fit_on, classes, train)?;
-    let (fitted, probabilities) = blocking(move || {
-        let fitted = fit::fit_head(data, &options, &mut |now| match watch(describe(now)) {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        })?;
-        watch(progress(TrainingPhase::Evaluate, FITTED));
-        let probabilities = probabilities(&fitted.head, held_out)?;
-        Ok::<_, fit::FitError>((fitted, probabilities))
+    let data = TrainingData::new(embeddings, dimension, fit_on.clone(), classes, train)?;
+    let fit_options = options.clone();
+    let (fitted, mut told) = blocking(move || {
+        let fitted = fit::fit_head(data, &fit_options, &mut |now| told.fit(now))?;
+        told.at(Step::Measure, 0.0)?;
+        Ok::<_, fit::FitError>((fitted, told))
+    })
+    .await??;
+    let link = fitted.head.link();
+    let validation = snapshot.classes(&plan.validation);
+    let tuned = Tuned::choose(fitted.selection_logits.as_deref(), &validation, classes, link);
+    let options = FitOptions { head: fitted.kind, ..options };
+    let how = Fitted { options, l2: fitted.l2, link, temperature: tuned.temperature, classes, dimension };
+
+    // The fit has used its embeddings up. Reading them again takes less than a copy would that is held all along.
+    let again = read_again(store, tenant, &dataset, &snapshot, fit_on).await?;
+    let (fitted, logits, test, evidence) = blocking(move || {
+        let logits = logits(&fitted.head, &test.embeddings)?;
+        let evidence = match again {
+            Some(fit_on) => gather(&how, fit_on, &test, effort, &mut told)?,
+            None => Evidence::default(),
+        };
+        Ok::<_, fit::FitError>((fitted, logits, test.classes, evidence))
     })
     .await??;
 
-    let report = report(&snapshot, &fitted, &probabilities, &measure_on);
+    let (mut fitted, report) = blocking({
+        let snapshot = snapshot.clone();
+        move || {
+            let report = report(&snapshot, &fitted, tuned, &logits, &test, &evidence);
+            (fitted, report)
+        }
+    })
+    .await?;
+    fitted.head.scale(tuned.temperature);
     let head = Head {
         name: run.head.clone(),
         version: 0,
@@ -100,37 +132,29 @@ pub async fn run(
     Ok(Trained { head, weights: fitted.head, kind: options::name(fitted.kind), comparison })
 }
 
+fn effort(run: &TrainingRun, rows: usize, classes: usize, bytes: usize, most_bytes: usize) -> Effort {
+    let wanted = run.options.as_ref().and_then(|options| options.evidence.as_ref());
+    Effort::new(wanted, rows, classes, bytes, most_bytes)
+}
+
+/// The embeddings that were fitted on; `None` if they have gone with their dataset: the head is good all the same.
+async fn read_again(
+    store: &Store,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    snapshot: &Snapshot,
+    classes: Vec<u32>,
+) -> Result<Option<Labelled>, RunError> {
+    match store.embeddings(tenant, dataset, &snapshot.hashes()[..classes.len()]).await {
+        Ok(embeddings) => Ok(Some(Labelled { embeddings, classes })),
+        Err(StoreError::Damaged { file, reason }) => {
+            tracing::warn!(dataset = dataset.name, file, reason, "the evidence of a head is not complete");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RunError> {
     spawn_blocking(work).await.map_err(|error| RunError::Broken(error.to_string()))
-}
-
-/// The probabilities of the classes for `embeddings`, `[rows, dimension]`: `[rows, classes]`.
-fn probabilities(head: &head::Head, embeddings: Vec<f32>) -> Result<Vec<f32>, candle_core::Error> {
-    let rows = embeddings.len() / head.dimension();
-    if rows == 0 {
-        return Ok(Vec::new());
-    }
-    let mut logits = head.logits(embeddings, rows)?;
-    logits.chunks_exact_mut(head.classes()).for_each(|row| head.probabilities(row));
-    Ok(logits)
-}
-
-fn progress(phase: TrainingPhase, fraction: f64) -> TrainingProgress {
-    TrainingProgress { phase: phase as i32, fraction, ..Default::default() }
-}
-
-fn describe(now: Progress) -> TrainingProgress {
-    let phase = match now.phase {
-        Phase::Select => TrainingPhase::Select,
-        Phase::CrossValidate => TrainingPhase::CrossValidate,
-        Phase::Refit => TrainingPhase::Refit,
-    };
-    TrainingProgress {
-        phase: phase as i32,
-        fraction: now.fraction * FITTED,
-        iterations: now.iterations,
-        loss: now.loss,
-        validation_loss: now.validation_loss.unwrap_or_default(),
-        validation_accuracy: now.validation_accuracy.unwrap_or_default(),
-    }
 }

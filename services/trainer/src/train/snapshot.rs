@@ -33,6 +33,15 @@ pub struct Snapshot {
     pub id: String,
 }
 
+/// What a person and a program know an example by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExampleName {
+    /// The id that it was imported with; empty where that is not kept.
+    pub id: String,
+    /// The hash of its content, in hexadecimal.
+    pub hash: String,
+}
+
 impl Snapshot {
     /// The snapshot that a run names; the dataset as it is now, if the run is of a time when runs named none.
     pub async fn of_run(
@@ -73,6 +82,14 @@ impl Snapshot {
     pub fn hashes(&self) -> Vec<ContentHash> {
         let Plan { train, validation, test } = &self.plan;
         [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
+    }
+
+    /// What an example is called.
+    pub fn name(&self, index: usize) -> ExampleName {
+        ExampleName {
+            id: self.ids[index].clone(),
+            hash: blake3::Hash::from_bytes(*self.hashes[index].as_bytes()).to_hex().to_string(),
+        }
     }
 
     /// The classes of some examples, each of which has one.

@@ -40,6 +40,25 @@ pub enum Head {
     Perceptron(PerceptronHead),
 }
 
+/// What makes a row of logits probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Classes that exclude each other: their probabilities add up to one.
+    Softmax,
+    /// Labels that each have a probability of their own.
+    Sigmoid,
+}
+
+impl Link {
+    /// Turn one row of logits into probabilities.
+    pub fn probabilities(self, logits: &mut [f32]) {
+        match self {
+            Link::Softmax => softmax(logits),
+            Link::Sigmoid => logits.iter_mut().for_each(|logit| *logit = sigmoid(*logit)),
+        }
+    }
+}
+
 /// The names of the kinds in the metadata of a file. A file without one is of a linear head.
 const KIND: &str = "kind";
 const SIGMOID: &str = "sigmoid";
@@ -64,10 +83,12 @@ impl Head {
     /// Turn one row of logits into probabilities: those of the classes, which add up to one; or of a sigmoid head's labels, each
     /// on its own.
     pub fn probabilities(&self, logits: &mut [f32]) {
-        match self {
-            Head::Sigmoid { .. } => logits.iter_mut().for_each(|logit| *logit = sigmoid(*logit)),
-            _ => softmax(logits),
-        }
+        self.link().probabilities(logits);
+    }
+
+    /// What makes its logits probabilities.
+    pub fn link(&self) -> Link {
+        if matches!(self, Head::Sigmoid { .. }) { Link::Sigmoid } else { Link::Softmax }
     }
 
     /// Divides every logit by `temperature`: above 1 the probabilities become less certain, and none changes its rank. The
