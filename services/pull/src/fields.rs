@@ -25,8 +25,6 @@ pub struct Fields {
 pub struct Field {
     /// Its number in the message's definition.
     pub number: u64,
-    /// The byte where it begins.
-    pub begun: u64,
     /// What it holds.
     pub value: Value,
 }
@@ -74,7 +72,7 @@ impl Fields {
                 "not an ONNX file, or a truncated one: the {name} at byte {begun} reaches to byte {reaches}, {room} {end}"
             ));
         }
-        Ok(Some(Field { number, begun, value }))
+        Ok(Some(Field { number, value }))
     }
 
     /// Pass over a field's content.

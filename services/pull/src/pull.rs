@@ -87,7 +87,10 @@ impl Puller {
         let listed = spawn_blocking(move || external::files(&path, &origin)).await;
         let listed =
             listed.map_err(|error| PullError::Failed { uri: model.origin.clone(), reason: error.to_string() })?;
-        let names = listed.inspect_err(|_| model.discard())?;
+        let names = listed.inspect_err(|_| {
+            // A whole file that is only refused stays in the hub's cache, which others use, too.
+            if onnx::check(&model.path, &model.origin).is_err() { model.discard() } else { model.release() }
+        })?;
         let (mut data, mut bytes) = (Vec::new(), model.bytes()?);
         for name in names {
             let room = self.limit.saturating_sub(bytes);
