@@ -25,6 +25,14 @@ pub enum PullError {
         /// What may be the reason; begins with a comma or is empty.
         hint: &'static str,
     },
+    /// A model keeps weights in a file that is not there.
+    #[error("{model}: it keeps weights in another file, {uri}, and there is no such file")]
+    NoData {
+        /// The model's place.
+        model: String,
+        /// The place of the file beside it.
+        uri: String,
+    },
     /// The other side wants credentials, or others.
     #[error("{uri}: access was denied: {reason}")]
     Denied {

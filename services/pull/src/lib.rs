@@ -5,12 +5,13 @@
 //!
 //! # Layout
 //! - [`source`]: what may be pulled: a path or a URI.
-//! - [`pull`]: from a source to a file on this machine, and to its place.
+//! - [`pull`]: from a source to files on this machine, and to their place. `fetched`: one of them.
 //! - [`download`]: from an object store, going on where the last try ended. [`hub`]: from the Hugging Face hub.
 //! - [`fetch`](mod@fetch): small objects into memory.
 //! - [`place`]: an object store, opened by its URL; a repository of backbones is one too.
 //! - [`allowed`]: small files from allowed places alone. [`direct`]: a client that follows no redirect and asks no proxy.
-//! - [`onnx`]: whether a file is an ONNX file, and whole. [`checksum`]: copies and hashes in one pass.
+//! - [`onnx`]: whether a file is an ONNX file, and whole. [`external`]: the files that it keeps weights in. `fields`: steps
+//!   through it for both. [`checksum`]: copies and hashes in one pass.
 //! - [`error`]: what can go wrong.
 
 #![forbid(unsafe_code)]
@@ -20,7 +21,10 @@ pub mod checksum;
 pub mod direct;
 pub mod download;
 pub mod error;
+pub mod external;
 pub mod fetch;
+mod fetched;
+mod fields;
 pub mod hub;
 pub mod onnx;
 pub mod place;

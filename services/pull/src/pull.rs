@@ -1,18 +1,21 @@
 //! From a source to a file on this machine, and from there to its place.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use object_store::ObjectStoreExt;
+use tokio::task::spawn_blocking;
 use url::Url;
 
 use crate::{
     MAX_MODEL_BYTES, Progress,
-    checksum::{Copied, copy},
+    checksum::Copied,
     download::download,
     error::PullError,
+    external,
+    fetched::{Fetched, Owner},
     hub::Hub,
     onnx,
     place::{self, Environment},
@@ -37,30 +40,24 @@ pub struct Puller {
     pub limit: u64,
 }
 
-/// A file that is on this machine now.
+/// A model that is on this machine now.
 #[derive(Clone, Debug)]
 pub struct Pulled {
-    /// Where it is.
-    path: PathBuf,
     /// Where it came from, as exactly as can be said.
     pub origin: String,
-    /// The checksum that the source itself gives.
-    promised: Option<String>,
-    /// Whose the file at `path` is.
-    owner: Owner,
     /// The files beside it that there were, of [`COMPANIONS`]: name and content.
     pub beside: Vec<(String, Vec<u8>)>,
+    model: Fetched,
+    /// The files that it keeps weights in, by the names that it has for them.
+    data: Vec<(String, Fetched)>,
 }
 
-/// Whose a file is, and so when it is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    /// The user's: never.
-    User,
-    /// The hub's cache: if it is wrong, so that the next try does not find it there.
-    HubCache,
-    /// A download of ours: as soon as it is in its place, or wrong.
-    Download,
+/// A file, and what came with it.
+struct Found {
+    file: Fetched,
+    /// Where it is, so exactly that what is beside it belongs to it.
+    exact: Source,
+    beside: Vec<(String, Vec<u8>)>,
 }
 
 impl Puller {
@@ -82,36 +79,65 @@ impl Puller {
         Puller { cache: caches.join("graft"), hub, environment, limit: MAX_MODEL_BYTES }
     }
 
-    /// Bring the file at `source` to this machine, with what is beside it.
+    /// Bring the model at `source` to this machine, with the files that it keeps weights in and what is beside it. All
+    /// together may have [`limit`](Puller::limit) bytes.
     pub async fn pull(&self, source: &Source, progress: Progress<'_>) -> Result<Pulled, PullError> {
+        let Found { file: model, exact, beside } = self.fetch(source, &COMPANIONS, self.limit, progress).await?;
+        let (path, origin) = (model.path.clone(), model.origin.clone());
+        let listed = spawn_blocking(move || external::files(&path, &origin)).await;
+        let listed =
+            listed.map_err(|error| PullError::Failed { uri: model.origin.clone(), reason: error.to_string() })?;
+        let names = listed.inspect_err(|_| {
+            // A whole file that is only refused stays in the hub's cache, which others use, too.
+            if onnx::check(&model.path, &model.origin).is_err() { model.discard() } else { model.release() }
+        })?;
+        let (mut data, mut bytes) = (Vec::new(), model.bytes()?);
+        for name in names {
+            let room = self.limit.saturating_sub(bytes);
+            let mut both = |done, total| progress(bytes + done, bytes + total);
+            let found = self.fetch(&exact.beside(&name), &[], room, &mut both).await;
+            let found = found.map_err(|error| self.of_data(error, &model.origin, &name, bytes))?;
+            bytes += found.file.bytes()?;
+            data.push((name, found.file));
+        }
+        Ok(Pulled { origin: model.origin.clone(), beside, model, data })
+    }
+
+    /// What an error means that came up with a file of the model's weights, after so many bytes of others.
+    fn of_data(&self, error: PullError, model: &str, name: &str, before: u64) -> PullError {
+        match error {
+            PullError::NotFound { uri, .. } => PullError::NoData { model: model.to_owned(), uri },
+            PullError::File { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                PullError::NoData { model: model.to_owned(), uri: path.display().to_string() }
+            }
+            PullError::TooLarge { bytes, .. } => PullError::TooLarge {
+                uri: format!("{model} with its weights in `{name}`"),
+                bytes: before.saturating_add(bytes),
+                limit: self.limit,
+            },
+            other => other,
+        }
+    }
+
+    async fn fetch(
+        &self,
+        source: &Source,
+        wanted: &[&str],
+        limit: u64,
+        progress: Progress<'_>,
+    ) -> Result<Found, PullError> {
         match source {
-            Source::File(path) => self.local(path),
-            Source::Object(url) => self.object(url, progress).await,
-            Source::Hub(wanted) => self.hub(wanted, progress).await,
+            Source::File(path) => local(path, wanted, limit),
+            Source::Object(url) => self.object(url, wanted, limit, progress).await,
+            Source::Hub(file) => self.hub(file, wanted, limit, progress).await,
         }
     }
 
-    fn local(&self, path: &Path) -> Result<Pulled, PullError> {
-        let found = fs::metadata(path).map_err(PullError::file(path))?;
-        let uri = path.display().to_string();
-        if !found.is_file() {
-            return Err(PullError::NotFound { uri, hint: " (a folder is none)" });
-        }
-        if found.len() > self.limit {
-            return Err(PullError::TooLarge { uri, bytes: found.len(), limit: self.limit });
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let beside = COMPANIONS.iter().map(|name| (*name, folder.join(name))).filter(|(_, path)| path.is_file());
-        let beside = beside.map(|(name, path)| small(name, &path)).collect::<Result<_, _>>()?;
-        let origin = path.canonicalize().map_err(PullError::file(path))?.display().to_string();
-        Ok(Pulled { path: path.to_owned(), origin, promised: None, owner: Owner::User, beside })
-    }
-
-    async fn object(&self, url: &Url, progress: Progress<'_>) -> Result<Pulled, PullError> {
+    async fn object(&self, url: &Url, wanted: &[&str], limit: u64, progress: Progress<'_>) -> Result<Found, PullError> {
         let place = place::open(url, &self.environment)?;
-        let path = download(&place, &self.cache, self.limit, progress).await?;
+        let path = download(&place, &self.cache, limit, progress).await?;
         let mut beside = Vec::new();
-        for name in COMPANIONS {
+        for name in wanted {
             let Ok(url) = url.join(name) else { continue };
             // Most servers have none; one that answers oddly about it is no reason to fail.
             let Ok(place) = place::open(&url, &self.environment) else { continue };
@@ -119,18 +145,46 @@ impl Puller {
             if found.size <= COMPANION_BYTES {
                 let answer = place.store.get(&place.path).await.map_err(|e| PullError::from_store(&place.uri, e))?;
                 let bytes = answer.bytes().await.map_err(|e| PullError::from_store(&place.uri, e))?;
-                beside.push((name.to_owned(), bytes.to_vec()));
+                beside.push(((*name).to_owned(), bytes.to_vec()));
             }
         }
-        Ok(Pulled { path, origin: url.to_string(), promised: None, owner: Owner::Download, beside })
+        let file = Fetched { path, origin: url.to_string(), promised: None, owner: Owner::Download };
+        Ok(Found { file, exact: Source::Object(url.clone()), beside })
     }
 
-    async fn hub(&self, wanted: &HubFile, progress: Progress<'_>) -> Result<Pulled, PullError> {
-        let found = self.hub.fetch(wanted, &COMPANIONS, self.limit, progress).await?;
-        let origin = format!("hf://{}/{}@{}", wanted.repository, found.file, found.commit);
+    async fn hub(
+        &self,
+        file: &HubFile,
+        wanted: &[&str],
+        limit: u64,
+        progress: Progress<'_>,
+    ) -> Result<Found, PullError> {
+        let found = self.hub.fetch(file, wanted, limit, progress).await?;
+        // A branch may move meanwhile; the commit does not.
+        let exact = HubFile { repository: file.repository.clone(), file: Some(found.file), revision: found.commit };
         let beside = found.beside.iter().map(|(name, path)| small(name, path)).collect::<Result<_, _>>()?;
-        Ok(Pulled { path: found.path, origin, promised: found.sha256, owner: Owner::HubCache, beside })
+        let exact = Source::Hub(exact);
+        let file =
+            Fetched { path: found.path, origin: exact.to_string(), promised: found.sha256, owner: Owner::HubCache };
+        Ok(Found { file, exact, beside })
     }
+}
+
+fn local(path: &Path, wanted: &[&str], limit: u64) -> Result<Found, PullError> {
+    let found = fs::metadata(path).map_err(PullError::file(path))?;
+    let uri = path.display().to_string();
+    if !found.is_file() {
+        return Err(PullError::NotFound { uri, hint: " (a folder is none)" });
+    }
+    if found.len() > limit {
+        return Err(PullError::TooLarge { uri, bytes: found.len(), limit });
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let beside = wanted.iter().map(|name| (*name, folder.join(name))).filter(|(_, path)| path.is_file());
+    let beside = beside.map(|(name, path)| small(name, &path)).collect::<Result<_, _>>()?;
+    let origin = path.canonicalize().map_err(PullError::file(path))?.display().to_string();
+    let file = Fetched { path: path.to_owned(), origin, promised: None, owner: Owner::User };
+    Ok(Found { file, exact: Source::File(path.to_owned()), beside })
 }
 
 fn small(name: &str, path: &Path) -> Result<(String, Vec<u8>), PullError> {
@@ -142,37 +196,27 @@ fn small(name: &str, path: &Path) -> Result<(String, Vec<u8>), PullError> {
 }
 
 impl Pulled {
-    /// Copy it to `target`, and check there that it is an ONNX file and has the checksum `expected`, if one is given, and
-    /// the one that its source gives. Nothing is left at `target` if not. Reads and writes the whole file.
+    /// Copy it to `target` and the files that it keeps weights in beside that, under the names that it has for them. It
+    /// must be an ONNX file and have the checksum `expected`, if one is given; each file must have the one that its source
+    /// gives. Nothing is left if not. Reads and writes all of them.
     pub fn install(&self, target: &Path, expected: Option<&str>) -> Result<Copied, PullError> {
-        let copied = copy(&self.path, target)?;
-        let checked = self.check(target, &copied, expected);
-        if checked.is_err() {
-            // What is wrong with it is worth more to the caller than that it could not be removed.
-            let _ = fs::remove_file(target);
-        }
-        match self.owner {
-            Owner::Download => {
-                // Whole, or wrong: in both cases there is nothing to go on with.
-                let _ = fs::remove_file(&self.path);
-                let _ = fs::remove_file(self.path.with_extension("of"));
+        let copied = self.model.install(target, expected, |path| onnx::check(path, &self.origin));
+        let mut installed = Vec::new();
+        let outcome = copied.and_then(|copied| {
+            installed.push(target.to_owned());
+            for (name, file) in &self.data {
+                let place = target.with_file_name(name);
+                file.install(&place, None, |_| Ok(()))?;
+                installed.push(place);
             }
-            Owner::HubCache if checked.is_err() => {
-                let _ = self.path.canonicalize().and_then(fs::remove_file);
-                let _ = fs::remove_file(&self.path);
+            Ok(copied)
+        });
+        if outcome.is_err() {
+            for path in &installed {
+                let _ = fs::remove_file(path);
             }
-            Owner::HubCache | Owner::User => {}
+            self.data.iter().for_each(|(_, file)| file.release());
         }
-        checked.map(|()| copied)
-    }
-
-    fn check(&self, target: &Path, copied: &Copied, expected: Option<&str>) -> Result<(), PullError> {
-        for wanted in [expected, self.promised.as_deref()].into_iter().flatten() {
-            if !wanted.eq_ignore_ascii_case(&copied.sha256) {
-                let (expected, found) = (wanted.to_lowercase(), copied.sha256.clone());
-                return Err(PullError::Checksum { uri: self.origin.clone(), expected, found });
-            }
-        }
-        onnx::check(target, &self.origin)
+        outcome
     }
 }

@@ -56,6 +56,28 @@ impl FromStr for Source {
     }
 }
 
+impl Source {
+    /// The file of this plain name in the same folder.
+    pub fn beside(&self, name: &str) -> Source {
+        match self {
+            Source::File(path) => Source::File(path.with_file_name(name)),
+            Source::Object(url) => {
+                let mut url = url.clone();
+                // Every URL that is a source has a path.
+                if let Ok(mut parts) = url.path_segments_mut() {
+                    parts.pop().push(name);
+                }
+                Source::Object(url)
+            }
+            Source::Hub(HubFile { repository, file, revision }) => {
+                let folder = file.as_deref().and_then(|file| file.rsplit_once('/')).map(|(folder, _)| folder);
+                let file = folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
+                Source::Hub(HubFile { repository: repository.clone(), file: Some(file), revision: revision.clone() })
+            }
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -143,6 +165,17 @@ mod tests {
         assert_eq!(parse("hf://timm/resnet"), texts("timm/resnet", "", "main"));
         assert_eq!(parse("hf://timm/resnet@v1"), texts("timm/resnet", "", "v1"));
         assert_eq!(parse("hf://o/r/onnx/model.onnx@refs/pr/3"), texts("o/r", "onnx/model.onnx", "refs/pr/3"));
+    }
+
+    #[test]
+    fn what_is_beside_a_file_is_in_its_folder() {
+        let beside = |given: &str| given.parse::<Source>().unwrap().beside("w 1.data").to_string();
+        assert_eq!(beside("m.onnx"), "w 1.data");
+        assert_eq!(beside("/a/m.onnx"), "/a/w 1.data");
+        assert_eq!(beside("s3://bucket/a/m.onnx"), "s3://bucket/a/w%201.data");
+        assert_eq!(beside("https://x.org/m.onnx"), "https://x.org/w%201.data");
+        assert_eq!(beside("hf://o/r/onnx/m.onnx@v1"), "hf://o/r/onnx/w 1.data@v1");
+        assert_eq!(beside("hf://o/r/m.onnx"), "hf://o/r/w 1.data@main");
     }
 
     #[test]
