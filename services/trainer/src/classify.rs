@@ -265,8 +265,8 @@ mod tests {
     #[test]
     fn an_unsure_answer_is_unknown_to_who_asks_and_a_head_without_a_threshold_says_so() {
         let head = Head { labels: vec!["a".into(), "b".into()], ..Default::default() };
-        let weights = LinearHead { weights: vec![1.0, -1.0], bias: vec![0.0; 2], dimension: 1, classes: 2 };
-        let mut served = ServedHead { head, weights, answer_from: Some(0.9) };
+        let weights = head::LinearHead { weights: vec![1.0, -1.0], bias: vec![0.0; 2], dimension: 1, classes: 2 };
+        let mut served = ServedHead { head, weights: head::Head::Linear(weights), answer_from: Some(0.9) };
         let unknown = |served: &ServedHead, logit: f32, ask: bool| {
             served.classify(vec![logit], Wanted::check(1, ask, served).unwrap()).unwrap().unknown
         };
