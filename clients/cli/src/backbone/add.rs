@@ -2,13 +2,14 @@
 
 use std::{
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Result, bail};
 use clap::Args;
 use graft_client::{Graft, proto::Backbone as Description};
 use graft_pull::{Pulled, Puller, Source, checksum::is_sha256, place};
+use prost_types::Timestamp;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -72,7 +73,10 @@ impl Add {
         for (name, content) in companion.iter().chain(beside) {
             prepared.write(name, content)?;
         }
-        let text = manifest.text(name, MODEL, &pulled.origin, &copied.sha256)?;
+        // The moment tells this folder from an earlier one with the same model in it.
+        let origin =
+            format!("{}, sha256 {}, added {}", pulled.origin, copied.sha256, Timestamp::from(SystemTime::now()));
+        let text = manifest.text(name, MODEL, &origin)?;
         prepared.write("backbone.toml", text.as_bytes())?;
         // What the extractor still says about an earlier folder of this name is no judgement of this one.
         // (One that is to be replaced may be broken, and stays so until then.)
@@ -81,7 +85,7 @@ impl Add {
         }
         let before = self.errors(graft).await;
         prepared.put()?;
-        self.judge(graft, output, &prepared, &before, &copied.sha256).await
+        self.judge(graft, output, &prepared, &before, &origin).await
     }
 
     async fn pull(&self) -> Result<Pulled> {
@@ -104,12 +108,12 @@ impl Add {
         output: Output,
         prepared: &Prepared,
         before: &[String],
-        sha256: &str,
+        origin: &str,
     ) -> Result<Done> {
         let (Name(name), directory) = (&self.name, &self.directory.backbones);
         // A built-in backbone may have the name already, so it is known by its provenance.
         let wrong = |found: &Description| !found.error.is_empty() && !before.contains(&found.error);
-        let ours = |found: &Description| wrong(found) || found.error.is_empty() && found.provenance.ends_with(sha256);
+        let ours = |found: &Description| wrong(found) || found.error.is_empty() && found.provenance.ends_with(origin);
         let verdict = self.wait_for(graft, |named| named.into_iter().find(ours)).await;
         match verdict {
             Some(found) if found.error.is_empty() => {

@@ -37,15 +37,15 @@ impl Manifest {
         Ok(Some((file.clone(), content)))
     }
 
-    /// The text of the manifest of the backbone `name`, whose model is in the file `model` and came from `origin`. What the
-    /// given manifest says about the provenance is kept.
-    pub fn text(mut self, name: &str, model: &str, origin: &str, sha256: &str) -> Result<String> {
+    /// The text of the manifest of the backbone `name`, whose model is in the file `model`, with `origin` as its provenance.
+    /// What the given manifest says about it is kept.
+    pub fn text(mut self, name: &str, model: &str, origin: &str) -> Result<String> {
         let mut provenance = match self.0.get("provenance") {
             Some(Value::String(given)) => format!("{given}; "),
             Some(other) => bail!("--manifest: provenance: {other}; a text is accepted"),
             None => String::new(),
         };
-        provenance += &format!("{origin}, sha256 {sha256}");
+        provenance += origin;
         for (key, value) in [("name", name), ("model", model), ("provenance", &provenance)] {
             self.0.insert(key.to_owned(), Value::String(value.to_owned()));
         }
@@ -62,7 +62,7 @@ mod tests {
         let given = "name = 'other'\nmodel = 'x.onnx'\nprovenance = 'Apache-2.0'\n[preprocessing]\nresize = 256\n";
         let manifest = Manifest(given.parse().unwrap());
         assert!(manifest.has_preprocessing());
-        let text = manifest.text("net", "model.onnx", "s3://b/x.onnx", "abc").unwrap();
+        let text = manifest.text("net", "model.onnx", "s3://b/x.onnx, sha256 abc").unwrap();
         let table: Table = text.parse().unwrap();
         assert_eq!(table["name"].as_str(), Some("net"));
         assert_eq!(table["model"].as_str(), Some("model.onnx"));
