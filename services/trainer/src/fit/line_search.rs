@@ -68,9 +68,18 @@ fn zoom(
     evaluate: &mut dyn FnMut(f64) -> Result<Point, FitError>,
 ) -> Result<Option<Point>, FitError> {
     for _ in 0..evaluations {
-        let point = evaluate(between(low, high))?;
-        if !point.value.is_finite() || !decreases(start, point) || (point.value > low.value && !is_noise(start, point))
-        {
+        let slopes_alone = is_noise(start, low) && is_noise(start, high);
+        let point = evaluate(if slopes_alone { level(low, high) } else { between(low, high) })?;
+        if point.value.is_finite() && is_noise(start, point) {
+            if flat_enough(start, point) {
+                return Ok(Some(point));
+            }
+            // A rise or fall of the values says nothing here, and would keep one end of the interval for ever.
+            (low, high) = if low.slope < 0.0 { (low, high) } else { (high, low) };
+            *(if point.slope < 0.0 { &mut low } else { &mut high }) = point;
+            continue;
+        }
+        if !point.value.is_finite() || !decreases(start, point) || point.value > low.value {
             high = point;
             continue;
         }
@@ -105,10 +114,21 @@ fn flat_enough(start: Point, point: Point) -> bool {
 /// A step inside the interval, a tenth of it away from both ends at least.
 fn between(low: Point, high: Point) -> f64 {
     let middle = (low.step + high.step) / 2.0;
-    let guess = cubic_minimum(low, high).unwrap_or(middle);
+    within(low, high, cubic_minimum(low, high).unwrap_or(middle))
+}
+
+/// Where the line through both slopes is level, with the same margins.
+fn level(low: Point, high: Point) -> f64 {
+    let guess = low.step - low.slope * (high.step - low.step) / (high.slope - low.slope);
+    let middle = (low.step + high.step) / 2.0;
+    within(low, high, if guess.is_finite() { guess } else { middle })
+}
+
+/// `step`, moved a tenth of the interval away from both ends at least.
+fn within(low: Point, high: Point, step: f64) -> f64 {
     let margin = (high.step - low.step).abs() * 0.1;
     let (left, right) = (low.step.min(high.step) + margin, low.step.max(high.step) - margin);
-    guess.clamp(left, right.max(left))
+    step.clamp(left, right.max(left))
 }
 
 /// Where the cubic through both points, with their slopes, has its minimum; `None` where it has none.
@@ -142,6 +162,14 @@ mod tests {
             assert!(point.slope.abs() <= -CURVATURE * start.slope);
         }
         found
+    }
+
+    #[test]
+    fn where_the_values_are_noise_the_slopes_lead() {
+        // A bowl with its bottom at 0.4, so shallow that its values are all rounding, with a lure at the far end.
+        let noise = |step: f64| if step == 1.0 { -1e-8 } else { 1e-8 * (step * 1e4).sin() };
+        let found = along(|step| (1.0 + noise(step), 1e-8 * (step - 0.4)), 1.0).unwrap();
+        assert!((found.step - 0.4).abs() < 0.36, "{found:?}");
     }
 
     #[test]

@@ -64,9 +64,12 @@ proptest! {
 
 #[test]
 fn a_fit_whose_last_steps_are_noise_still_converges() {
-    let case = Case::random(63, 5, 3, 9571509478619020507);
-    let fitted = fit_head(data(&case, 63), &with_l2(1e-3, 1e-5), &mut on).unwrap();
-    assert!(fitted.converged, "{} iterations, loss {}", fitted.iterations, fitted.loss);
+    let cases = [(63, 5, 3, 1e-3, 9571509478619020507), (40, 11, 5, 1.0, 1701876114079549120)];
+    for (rows, dim, classes, l2, seed) in cases {
+        let case = Case::random(rows, dim, classes, seed);
+        let fitted = fit_head(data(&case, rows), &with_l2(l2, 1e-5), &mut on).unwrap();
+        assert!(fitted.converged, "{} iterations, loss {}", fitted.iterations, fitted.loss);
+    }
 }
 
 #[test]
