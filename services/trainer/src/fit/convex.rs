@@ -33,11 +33,11 @@ pub fn fit(
     let mut chosen = path::choose(problem, &l2_path, options, progress)?;
     let selection_logits = chosen.logits(problem)?;
     let start = chosen.parameters.take().unwrap_or_else(|| problem.start());
-    let gram = chosen.gram.take();
+    let directions = chosen.directions.take();
     let mut reporter = chosen.reporter(chosen.trials.len(), progress);
     let rows = problem.everything();
-    let mut fitter = match gram {
-        Some(gram) => Fitter::with_gram(rows, Some(gram), options, options.tolerance)?,
+    let mut fitter = match directions {
+        Some(directions) => Fitter::with_directions(rows, Some(directions), options, options.tolerance)?,
         None => Fitter::new(rows, options, options.tolerance)?,
     };
     let fit = fitter.fit(chosen.l2, start, &mut reporter)?;

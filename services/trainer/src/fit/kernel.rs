@@ -2,17 +2,13 @@
 //!
 //! A general matrix product packs its operands first; with ten classes the packing moves as many bytes as the product needs.
 //! Here nothing is packed: both loops run along the features, which lie beside each other in the rows, in the weights and in the
-//! gradient alike.
+//! gradient alike. What is summed stays in registers: 20 sums where there are 32 registers (AVX-512, NEON), 10 where there are 16,
+//! either more than the 8 that hide the 4 cycles of a fused multiply-add at two a cycle.
 
 use pulp::{Simd, WithSimd};
 
-/// Rows and classes whose logits are summed at once: 8 sums, as many as it takes to hide the 4 cycles of a fused multiply-add
-/// at two a cycle, in the 16 registers of AVX2.
-const LOGIT_ROWS: usize = 2;
-const LOGIT_CLASSES: usize = 4;
-/// Rows and classes whose gradients are summed at once: 8 factors stay in registers.
-const GRADIENT_ROWS: usize = 4;
-const GRADIENT_CLASSES: usize = 2;
+/// Classes that are summed at once.
+const CLASSES: usize = 5;
 
 /// `logits[r, c] = Σ_j x[r, j]·weights[c, j]`.
 pub struct Logits<'a> {
@@ -31,29 +27,74 @@ impl WithSimd for Logits<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.by_rows::<S, 4>(simd) } else { self.by_rows::<S, 2>(simd) }
+    }
+}
+
+impl Logits<'_> {
+    /// `R` rows at once, and those that are left one by one.
+    #[inline(always)]
+    fn by_rows<S: Simd, const R: usize>(self, simd: S) {
         let Self { x, weights, dim, logits } = self;
         let classes = weights.len() / dim;
-        let rows = x.len() / dim;
-        let (whole_rows, whole_classes) = (rows - rows % LOGIT_ROWS, classes - classes % LOGIT_CLASSES);
-        for row in (0..whole_rows).step_by(LOGIT_ROWS) {
-            let x = [line(x, dim, row), line(x, dim, row + 1)];
-            for class in (0..whole_classes).step_by(LOGIT_CLASSES) {
-                let w = [0, 1, 2, 3].map(|at| line(weights, dim, class + at));
-                let sums = dots::<S, LOGIT_ROWS, LOGIT_CLASSES>(simd, x, w);
-                for (at, sums) in sums.iter().enumerate() {
-                    logits[(row + at) * classes + class..][..LOGIT_CLASSES].copy_from_slice(sums);
-                }
-            }
-            for class in whole_classes..classes {
-                let sums = dots::<S, LOGIT_ROWS, 1>(simd, x, [line(weights, dim, class)]);
-                sums.iter().enumerate().for_each(|(at, sums)| logits[(row + at) * classes + class] = sums[0]);
+        let whole = x.len() / dim / R * R;
+        let (x, x_rest) = x.split_at(whole * dim);
+        let (logits, logits_rest) = logits.split_at_mut(whole * classes);
+        for (x, logits) in x.chunks_exact(R * dim).zip(logits.chunks_exact_mut(R * classes)) {
+            by_classes::<S, R>(simd, x, weights, dim, logits);
+        }
+        for (x, logits) in x_rest.chunks_exact(dim).zip(logits_rest.chunks_exact_mut(classes)) {
+            by_classes::<S, 1>(simd, x, weights, dim, logits);
+        }
+    }
+}
+
+/// The logits of `R` rows.
+#[inline(always)]
+fn by_classes<S: Simd, const R: usize>(simd: S, x: &[f32], weights: &[f32], dim: usize, logits: &mut [f32]) {
+    for (at, weights) in weights.chunks(CLASSES * dim).enumerate() {
+        let first = at * CLASSES;
+        match weights.len() / dim {
+            5 => dots::<S, R, 5>(simd, x, weights, dim, logits, first),
+            4 => dots::<S, R, 4>(simd, x, weights, dim, logits, first),
+            3 => dots::<S, R, 3>(simd, x, weights, dim, logits, first),
+            2 => dots::<S, R, 2>(simd, x, weights, dim, logits, first),
+            _ => dots::<S, R, 1>(simd, x, weights, dim, logits, first),
+        }
+    }
+}
+
+/// The products of `R` rows with `C` others; those are the classes from `first` on.
+#[inline(always)]
+fn dots<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    x: &[f32],
+    weights: &[f32],
+    dim: usize,
+    logits: &mut [f32],
+    first: usize,
+) {
+    let x: [&[f32]; R] = std::array::from_fn(|r| line(x, dim, r));
+    let w: [&[f32]; C] = std::array::from_fn(|c| line(weights, dim, c));
+    let count = S::as_simd_f32s(x[0]).0.len();
+    // Cut to one length that the compiler knows, so that it need not check in the loop.
+    let x_whole = x.map(|row| &S::as_simd_f32s(row).0[..count]);
+    let w_whole = w.map(|row| &S::as_simd_f32s(row).0[..count]);
+    let mut sums = [[simd.splat_f32s(0.0); C]; R];
+    for at in 0..count {
+        let numbers = x_whole.map(|row| row[at]);
+        for c in 0..C {
+            let weight = w_whole[c][at];
+            for r in 0..R {
+                sums[r][c] = simd.mul_add_e_f32s(numbers[r], weight, sums[r][c]);
             }
         }
-        for row in whole_rows..rows {
-            for class in 0..classes {
-                logits[row * classes + class] =
-                    dots::<S, 1, 1>(simd, [line(x, dim, row)], [line(weights, dim, class)])[0][0];
-            }
+    }
+    let classes = logits.len() / R;
+    for r in 0..R {
+        for c in 0..C {
+            let rest = S::as_simd_f32s(x[r]).1.iter().zip(S::as_simd_f32s(w[c]).1).map(|(x, w)| x * w).sum::<f32>();
+            logits[r * classes + first + c] = simd.reduce_sum_f32s(sums[r][c]) + rest;
         }
     }
 }
@@ -74,27 +115,71 @@ impl WithSimd for Gradient<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, residuals, dim, gradient } = self;
-        let classes = gradient.len() / dim;
-        let rows = x.len() / dim;
-        let whole_rows = rows - rows % GRADIENT_ROWS;
-        for row in (0..whole_rows).step_by(GRADIENT_ROWS) {
-            let lines = [0, 1, 2, 3].map(|at| line(x, dim, row + at));
-            for (pair, gradient) in gradient.chunks_mut(GRADIENT_CLASSES * dim).enumerate() {
-                let class = pair * GRADIENT_CLASSES;
-                let factor = |class: usize| [0, 1, 2, 3].map(|at| residuals[(row + at) * classes + class]);
-                let (first, second) = gradient.split_at_mut(dim);
-                if second.is_empty() {
-                    add::<S, GRADIENT_ROWS, 1>(simd, lines, [factor(class)], [first]);
-                } else {
-                    add::<S, GRADIENT_ROWS, 2>(simd, lines, [factor(class), factor(class + 1)], [first, second]);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.by_columns::<S, 4>(simd) } else { self.by_columns::<S, 2>(simd) }
+    }
+}
+
+impl Gradient<'_> {
+    /// `V` vectors of columns at once, then those that are left one by one, then the columns that fill no vector.
+    #[inline(always)]
+    fn by_columns<S: Simd, const V: usize>(&mut self, simd: S) {
+        let whole = S::as_simd_f32s(line(self.x, self.dim, 0)).0.len();
+        let blocks = whole / V * V;
+        for at in (0..blocks).step_by(V) {
+            self.by_classes::<S, V>(simd, at);
+        }
+        for at in blocks..whole {
+            self.by_classes::<S, 1>(simd, at);
+        }
+        self.columns_from(whole * S::F32_LANES);
+    }
+
+    /// The vectors of columns from `at` on.
+    #[inline(always)]
+    fn by_classes<S: Simd, const V: usize>(&mut self, simd: S, at: usize) {
+        let classes = self.gradient.len() / self.dim;
+        for first in (0..classes).step_by(CLASSES) {
+            match classes - first {
+                1 => self.add::<S, V, 1>(simd, at, first),
+                2 => self.add::<S, V, 2>(simd, at, first),
+                3 => self.add::<S, V, 3>(simd, at, first),
+                4 => self.add::<S, V, 4>(simd, at, first),
+                _ => self.add::<S, V, 5>(simd, at, first),
+            }
+        }
+    }
+
+    /// `V` vectors of columns of `C` classes.
+    #[inline(always)]
+    fn add<S: Simd, const V: usize, const C: usize>(&mut self, simd: S, at: usize, first: usize) {
+        let classes = self.gradient.len() / self.dim;
+        let mut sums = [[simd.splat_f32s(0.0); V]; C];
+        for (x, residuals) in self.x.chunks_exact(self.dim).zip(self.residuals.chunks_exact(classes)) {
+            let x = &S::as_simd_f32s(x).0[at..at + V];
+            let residuals = &residuals[first..first + C];
+            for c in 0..C {
+                let factor = simd.splat_f32s(residuals[c]);
+                for v in 0..V {
+                    sums[c][v] = simd.mul_add_e_f32s(x[v], factor, sums[c][v]);
                 }
             }
         }
-        for row in whole_rows..rows {
-            for (class, gradient) in gradient.chunks_exact_mut(dim).enumerate() {
-                add::<S, 1, 1>(simd, [line(x, dim, row)], [[residuals[row * classes + class]]], [gradient]);
+        for (c, sums) in sums.iter().enumerate() {
+            let line = &mut self.gradient[(first + c) * self.dim..(first + c + 1) * self.dim];
+            let into = &mut S::as_mut_simd_f32s(line).0[at..at + V];
+            for v in 0..V {
+                into[v] = simd.add_f32s(into[v], sums[v]);
+            }
+        }
+    }
+
+    /// The columns from `first` on, one by one.
+    fn columns_from(&mut self, first: usize) {
+        let classes = self.gradient.len() / self.dim;
+        for (x, residuals) in self.x.chunks_exact(self.dim).zip(self.residuals.chunks_exact(classes)) {
+            for (gradient, residual) in self.gradient.chunks_exact_mut(self.dim).zip(residuals) {
+                gradient[first..].iter_mut().zip(&x[first..]).for_each(|(sum, x)| *sum += residual * x);
             }
         }
     }
@@ -104,69 +189,6 @@ impl WithSimd for Gradient<'_> {
 #[inline(always)]
 fn line(matrix: &[f32], dim: usize, at: usize) -> &[f32] {
     &matrix[at * dim..(at + 1) * dim]
-}
-
-/// The products of `R` rows with `C` others, all of one length.
-#[inline(always)]
-fn dots<S: Simd, const R: usize, const C: usize>(simd: S, x: [&[f32]; R], w: [&[f32]; C]) -> [[f32; C]; R] {
-    let x_parts = x.map(|row| S::as_simd_f32s(row));
-    let w_parts = w.map(|row| S::as_simd_f32s(row));
-    let (x_whole, w_whole) = (x_parts.map(|parts| parts.0), w_parts.map(|parts| parts.0));
-    let mut sums = [[simd.splat_f32s(0.0); C]; R];
-    for at in 0..x_whole[0].len() {
-        for r in 0..R {
-            for c in 0..C {
-                sums[r][c] = simd.mul_add_f32s(x_whole[r][at], w_whole[c][at], sums[r][c]);
-            }
-        }
-    }
-    let mut found = [[0.0; C]; R];
-    for r in 0..R {
-        for c in 0..C {
-            let rest = x_parts[r].1.iter().zip(w_parts[c].1).map(|(x, w)| x * w).sum::<f32>();
-            found[r][c] = simd.reduce_sum_f32s(sums[r][c]) + rest;
-        }
-    }
-    found
-}
-
-/// Adds `R` rows, each times a factor, to each of `C` others, all of one length.
-#[inline(always)]
-fn add<S: Simd, const R: usize, const C: usize>(
-    simd: S,
-    x: [&[f32]; R],
-    factors: [[f32; R]; C],
-    into: [&mut [f32]; C],
-) {
-    let x_parts = x.map(|row| S::as_simd_f32s(row));
-    let x_whole = x_parts.map(|parts| parts.0);
-    let into_parts = into.map(|row| S::as_mut_simd_f32s(row));
-    let mut wide = [[simd.splat_f32s(0.0); R]; C];
-    for c in 0..C {
-        for r in 0..R {
-            wide[c][r] = simd.splat_f32s(factors[c][r]);
-        }
-    }
-    let (mut whole, mut rest) = ([const { None }; C], [const { None }; C]);
-    for (c, (simd_part, scalar_part)) in into_parts.into_iter().enumerate() {
-        whole[c] = Some(simd_part);
-        rest[c] = Some(scalar_part);
-    }
-    let whole = whole.map(Option::unwrap_or_default);
-    for at in 0..x_whole[0].len() {
-        for c in 0..C {
-            let mut sum = whole[c][at];
-            for r in 0..R {
-                sum = simd.mul_add_f32s(x_whole[r][at], wide[c][r], sum);
-            }
-            whole[c][at] = sum;
-        }
-    }
-    for (c, rest) in rest.map(Option::unwrap_or_default).into_iter().enumerate() {
-        for r in 0..R {
-            rest.iter_mut().zip(x_parts[r].1).for_each(|(sum, x)| *sum += factors[c][r] * x);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn a_fit_whose_last_steps_are_noise_still_converges() {
 fn the_optimum_is_reached_from_a_guess_of_the_hessian() {
     // Enough rows for the guess to pay.
     let case = Case::random(4000, 40, 5, 3);
-    assert!(curvature::Gram::measure(&case.rows()).unwrap().is_some());
+    assert!(curvature::Directions::measure(&case.rows()).unwrap().is_some());
     let fitted = fit_head(data(&case, 4000), &with_l2(1e-3, 1e-5), &mut on).unwrap();
     assert!(fitted.converged && fitted.iterations < 30, "{} iterations", fitted.iterations);
     assert!(gradient_at(&case, &fitted, 4000) < 1e-4);
