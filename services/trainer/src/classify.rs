@@ -45,10 +45,16 @@ impl Wanted {
         let answer_from = if detect_unknown { head.answer_from } else { None };
         if detect_unknown && answer_from.is_none() {
             let Head { name, version, .. } = &head.head;
-            let message = format!(
-                "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
-                 choose one; ask without it, or train again with more examples"
-            );
+            let message = match head.weights.thresholds() {
+                Some(_) => format!(
+                    "{name}@{version} has no threshold for unknown inputs: it gives each label on its own, and none where it \
+                     knows none; ask without it, and see which labels apply"
+                ),
+                None => format!(
+                    "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
+                     choose one; ask without it, or train again with more examples"
+                ),
+            };
             return Err(status::precondition("detect_unknown", message));
         }
         Ok(Wanted { top_k: check_top_k(top_k)?, answer_from })
@@ -150,16 +156,28 @@ impl ServedHead {
         self.weights.size() * size_of::<f32>() + labels
     }
 
-    /// The most probable classes for an embedding of the head's space.
+    /// The most probable classes for an embedding of the head's space; of a sigmoid head also all others that apply.
     pub fn classify(&self, embedding: Vec<f32>, wanted: Wanted) -> Result<ClassifyResponse, Status> {
         let mut row = self.weights.logits(embedding, 1).map_err(|error| status::internal(error.to_string()))?;
         self.weights.probabilities(&mut row);
-        let order = top_k(&row, wanted.top_k);
+        let thresholds = self.weights.thresholds();
+        let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
+        let mut order = top_k(&row, row.len());
+        let mut named = 0;
+        order.retain(|class| {
+            named += 1;
+            named <= wanted.top_k || applies(*class)
+        });
         let most = order.first().map_or(0.0, |class| f64::from(row[*class]));
         let unknown = wanted.answer_from.is_some_and(|least| most < least);
         let predictions = order
             .into_iter()
-            .map(|class| Prediction { label: self.head.labels[class].clone(), probability: row[class] })
+            .map(|class| Prediction {
+                label: self.head.labels[class].clone(),
+                probability: row[class],
+                threshold: thresholds.map(|thresholds| thresholds[class]),
+                applies: applies(class),
+            })
             .collect();
         Ok(ClassifyResponse { predictions, head: format!("{}@{}", self.head.name, self.head.version), unknown })
     }
@@ -274,6 +292,25 @@ mod tests {
         served.answer_from = None;
         assert!(!unknown(&served, 0.5, false));
         assert_eq!(Wanted::check(1, true, &served).unwrap_err().code(), Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn every_label_that_applies_is_named_and_flagged() {
+        let labels: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let head = Head { labels, ..Default::default() };
+        let linear =
+            head::LinearHead { weights: vec![3.0, 2.0, 1.0, -1.0], bias: vec![0.0; 4], dimension: 1, classes: 4 };
+        let weights = head::Head::Sigmoid { linear, thresholds: vec![0.99, 0.5, 0.6, 0.1] };
+        let served = ServedHead { head, weights, answer_from: None };
+        let found = served.classify(vec![1.0], Wanted::check(1, false, &served).unwrap()).unwrap().predictions;
+        let named: Vec<(&str, bool)> = found.iter().map(|p| (p.label.as_str(), p.applies)).collect();
+        assert_eq!(named, [("a", false), ("b", true), ("c", true), ("d", true)]);
+        assert!(found[3].threshold == Some(0.1) && found[3].probability < 0.5);
+        let none = served.classify(vec![-4.0], Wanted::check(2, false, &served).unwrap()).unwrap().predictions;
+        assert_eq!(none.iter().filter(|p| p.applies).map(|p| p.label.as_str()).collect::<Vec<_>>(), ["d"]);
+        assert_eq!(none.len(), 2);
+        let refused = Wanted::check(1, true, &served).unwrap_err();
+        assert!(refused.message().contains("on its own"), "{}", refused.message());
     }
 
     #[test]

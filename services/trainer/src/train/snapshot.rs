@@ -6,7 +6,7 @@ use crate::{
     content::ContentHash,
     error::RunError,
     fit::{
-        FitOptions,
+        FitOptions, LabelSets, Labels,
         data::MAX_PARAMETERS,
         split::{self, Plan},
     },
@@ -15,7 +15,8 @@ use crate::{
 };
 use graft_proto::v1::{Split, TrainingRun};
 
-/// Examples that a class needs, the test split left out.
+/// Examples that a class needs, the test split left out; a label of a multi-label dataset needs one, for it is fitted against all
+/// examples that do not have it.
 const LEAST_EXAMPLES: usize = 2;
 
 /// Examples with their classes numbered and their uses planned.
@@ -69,7 +70,7 @@ impl Snapshot {
         let truth: Vec<Vec<u32>> = examples.iter().map(|e| e.labels.iter().map(number).collect()).collect();
         let splits: Vec<Split> = examples.iter().map(|example| example.split).collect();
         Snapshot {
-            plan: split::plan(&strata(&truth, labels.len()), &splits),
+            plan: split::plan(&LabelSets::new(truth.iter().map(Vec::as_slice)).strata(labels.len()), &splits),
             hashes: examples.iter().map(|example| example.hash).collect(),
             ids: examples.iter().map(name).collect(),
             id: identify(examples),
@@ -97,6 +98,11 @@ impl Snapshot {
         indices.iter().map(|index| self.truth[*index].first().copied().unwrap_or(0)).collect()
     }
 
+    /// What is right for some examples: a class each, or a set of labels each if they are of a `multi_label` dataset.
+    pub fn labelled(&self, indices: &[usize], multi_label: bool) -> Labels {
+        if multi_label { Labels::Sets(LabelSets::new(self.truth(indices))) } else { Labels::One(self.classes(indices)) }
+    }
+
     /// The classes of some examples, each of which has any number.
     pub fn truth(&self, indices: &[usize]) -> Vec<&[u32]> {
         indices.iter().map(|index| self.truth[*index].as_slice()).collect()
@@ -113,7 +119,9 @@ impl Snapshot {
         if self.hashes.is_empty() {
             return Err(format!("`{name}` holds no example; import some first"));
         }
-        if let [only] = &self.labels[..] {
+        if let [only] = &self.labels[..]
+            && !dataset.multi_label
+        {
             return Err(format!(
                 "`{name}` has one class, `{only}`; a classifier needs two or more: import examples of another"
             ));
@@ -133,10 +141,10 @@ impl Snapshot {
                 most_bytes >> 20
             ));
         }
+        self.check_classes(name, if dataset.multi_label { 1 } else { LEAST_EXAMPLES })?;
         if dataset.multi_label {
-            return Err(format!("`{name}` is multi-label; heads with several labels an image are not fitted yet"));
+            self.check_sets(name)?;
         }
-        self.check_classes(name)?;
         if self.plan.validation.is_empty() && options.l2.len() > 1 {
             return Err(format!(
                 "`{name}` has too few examples to choose among {} values of L2: import more, or name one value",
@@ -146,18 +154,31 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Each class needs examples beside the test split, and something must be there to fit on.
-    fn check_classes(&self, name: &str) -> Result<(), String> {
+    /// Some label must be on some of the examples to fit on, and not on others.
+    fn check_sets(&self, name: &str) -> Result<(), String> {
+        let rows = [&self.plan.train[..], &self.plan.validation].concat();
+        let counts = self.labelled(&rows, true).truth().counts(self.labels.len());
+        if counts.iter().all(|count| *count == 0 || *count == rows.len()) {
+            return Err(format!(
+                "every example of `{name}` to fit on has the same labels, so there is nothing to tell apart: import examples \
+                 with others, or without any"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Each class needs `least` examples beside the test split, and something must be there to fit on.
+    fn check_classes(&self, name: &str, least: usize) -> Result<(), String> {
         let mut counts: BTreeMap<u32, usize> = (0..self.labels.len() as u32).map(|class| (class, 0)).collect();
         for index in self.plan.train.iter().chain(&self.plan.validation) {
             for class in &self.truth[*index] {
                 *counts.entry(*class).or_default() += 1;
             }
         }
-        if let Some((class, count)) = counts.iter().find(|(_, count)| **count < LEAST_EXAMPLES) {
+        if let Some((class, count)) = counts.iter().find(|(_, count)| **count < least) {
             let label = &self.labels[*class as usize];
             return Err(format!(
-                "class `{label}` of `{name}` has {count} examples to fit on; at least {LEAST_EXAMPLES} are needed beside the \
+                "class `{label}` of `{name}` has {count} examples to fit on; at least {least} are needed beside the \
                  test split: import more, or leave the class out"
             ));
         }
@@ -189,15 +210,6 @@ pub fn identify(examples: &[ExampleRow]) -> String {
 /// What an example is called.
 fn name(example: &ExampleRow) -> String {
     if example.id.is_empty() { example.hash.to_hex() } else { example.id.clone() }
-}
-
-/// The class of each example that its split is balanced by: the rarest of its classes; those without one are a class of
-/// their own.
-fn strata(truth: &[Vec<u32>], classes: usize) -> Vec<u32> {
-    let mut counts = vec![0usize; classes];
-    truth.iter().flatten().for_each(|class| counts[*class as usize] += 1);
-    let rarest = |of: &Vec<u32>| of.iter().copied().min_by_key(|class| (counts[*class as usize], *class));
-    truth.iter().map(|of| rarest(of).unwrap_or(classes as u32)).collect()
 }
 
 #[cfg(test)]
@@ -275,8 +287,23 @@ mod tests {
             let named: Vec<&String> = truth.iter().map(|class| &snapshot.labels[*class as usize]).collect();
             assert!(**id == row.id && named.into_iter().eq(&row.labels));
         }
+        let sets = Labels::Sets(LabelSets::new(rows.iter().map(|row| match row.labels.len() {
+            2 => &[0, 1][..],
+            1 if row.labels[0] == "a" => &[0],
+            1 => &[1],
+            _ => &[],
+        })));
+        assert_eq!(snapshot.labelled(&all, true), sets);
         let multi_label = DatasetRow { multi_label: true, ..dataset(3) };
-        assert!(snapshot.check(&multi_label, &FitOptions::default(), 1 << 20).unwrap_err().contains("multi-label"));
+        let check = |given: &[(&str, Split)]| {
+            Snapshot::new(&examples(given)).check(&multi_label, &FitOptions::default(), 1 << 20)
+        };
+        let (train, test) = (Split::Train, Split::Test);
+        assert_eq!(check(&[("a", train), ("", train), ("a", test)]), Ok(()), "one label can be there or not");
+        let same = check(&[("a+b", train), ("a+b", train), ("", test)]).unwrap_err();
+        assert!(same.contains("the same labels"), "{same}");
+        let none = check(&[("a", train), ("", train), ("b", test)]).unwrap_err();
+        assert!(none.contains("`b`") && none.contains("has 0 ") && none.contains("at least 1 "), "{none}");
         let id = |given| Snapshot::new(&examples(given)).id;
         assert_ne!(id(&[("a+b", Split::Train)]), id(&[("ab", Split::Train)]));
         assert_ne!(id(&[("", Split::Train)]), id(&[("a", Split::Train)]));

@@ -11,8 +11,13 @@ const SIDE: f64 = 370.0;
 /// The radius of the dot of a bin with all examples, and of one with hardly any.
 const DOT: (f64, f64) = (11.0, 3.0);
 
-/// Both plots beside each other.
-pub fn plot(found: &Calibration) -> Markup {
+/// Both plots beside each other; of a head that gives `sets` of labels, a dot is answers about labels.
+pub fn plot(found: &Calibration, sets: bool) -> Markup {
+    let of = if sets {
+        "A dot is the answers about test examples and labels of about one probability"
+    } else {
+        "A dot is the test examples of about one confidence"
+    };
     html! {
         div.pair {
             figure {
@@ -24,8 +29,7 @@ pub fn plot(found: &Calibration) -> Markup {
                 (diagram(&found.after, "as served"))
             }
         }
-        p.note { "A dot is the test examples of about one confidence, the larger the more there are; the line from it to the \
-                  diagonal is how far off they are." }
+        p.note { (of) ", the larger the more there are; the line from it to the diagonal is how far off they are." }
     }
 }
 

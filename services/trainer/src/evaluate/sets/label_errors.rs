@@ -55,6 +55,6 @@ mod tests {
         truth[18 * 2 + 1] = true;
         let found = find(&probabilities, &truth, 2);
         let found: Vec<_> = found.iter().map(|error| (error.row, error.label, error.has)).collect();
-        assert_eq!(found, [(18, 1, true), (2, 0, false), (10, 0, false)]);
+        assert_eq!(found, [(2, 0, false), (10, 0, false), (18, 1, true)]);
     }
 }
