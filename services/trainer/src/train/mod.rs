@@ -1,7 +1,7 @@
 //! One run: from a dataset's examples to a head with its report.
 //!
 //! # Layout
-//! - [`snapshot`] is the dataset at one moment, checked and planned.
+//! - [`snapshot`] is the dataset at one moment, planned; [`check`] says whether a head can be fitted on it.
 //! - [`options`] are the choices of the person who trains.
 //! - [`effort`] says which evidence is gathered; [`evidence`] gathers it.
 //! - [`report`](mod@report) is the evidence that the head is accepted on, and [`set_report`] that of one that gives sets of labels.
@@ -26,6 +26,7 @@ use crate::{
     store::{Store, datasets::DatasetRow, now, timestamp},
 };
 
+pub mod check;
 pub mod effort;
 pub mod evidence;
 pub mod options;
