@@ -79,7 +79,8 @@ fn classes(report: &Report) -> Markup {
     }
     let lead = "F1 of each class, the harmonic mean of its precision (how often it is right when named) and recall (how often \
                 it is found). The worst come first.";
-    section("classes", "Which classes it knows", lead, html! { (bars::plot(report)) (bars::details(report)) })
+    let title = if report.multi_label.is_some() { "Which labels it knows" } else { "Which classes it knows" };
+    section("classes", title, lead, html! { (bars::plot(report)) (bars::details(report)) })
 }
 
 fn confusions(report: &Report) -> Markup {
