@@ -8,11 +8,12 @@
 //! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
 //! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
-//! - [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
+//! - [`browser`]: pages in a real browser. [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
 
 pub mod bench;
+pub mod browser;
 pub mod bucket;
 pub mod calls;
 pub mod command;

@@ -219,7 +219,11 @@ async fn several_labels_an_image_and_a_dataset_that_changes() -> Result<()> {
     write(&at("several.csv"), b"path,labels\n0.png,red; big\n1.png,red\n2.png,\n")?;
     let labelled = [("0.png", "big+red"), ("1.png", "red"), ("2.png", "")];
     import(&pair, "several", &at("several.csv"), &["--multi-label"], (0, &["stored 3"]), &labelled)?;
-    expect(graft_on(&pair, &["train", "several"])?, 1, &["`several` is multi-label"])?;
+    expect(
+        graft_on(&pair, &["train", "several", "--kind", "knn"])?,
+        1,
+        &["options.head_kind", "`several` is multi-label"],
+    )?;
     expect(graft_on(&pair, &["dataset", "stats", "several"])?, 0, &["several labels an image", "without a label 1"])?;
 
     write(

@@ -1,15 +1,12 @@
 //! The evidence of a head, from images with known faults to the page that a person decides from, in a real browser.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path, process::Output};
 
 use anyhow::{Context, Result, ensure};
 use graft_tests::{
+    browser::{open_page, shows},
     fashion,
-    services::{Pair, command, root},
+    services::{Pair, command},
 };
 use image::{DynamicImage, GrayImage};
 use serde_json::Value;
@@ -84,28 +81,15 @@ async fn the_page_shows_what_is_wrong_and_a_browser_shows_the_page() -> Result<(
     let page = folder.path().join("report.html").to_string_lossy().into_owned();
     graft(&pair, &["report", "clothes", "--html", &page, "--images", &images])?;
     let seen = open_page(Path::new(&page))?;
-    ensure!(seen["problems"].as_array().is_some_and(Vec::is_empty), "{:#}", seen["problems"]);
-    for plot in [
+    let plots = [
         "F1 of each class",
         "Confusion matrix",
         "Reliability before calibration",
         "Reliability as served",
         "Learning curve",
         "Validation log loss by L2",
-    ] {
-        ensure!(
-            seen["plots"].as_array().is_some_and(|plots| plots.contains(&plot.into())),
-            "{plot}: {}",
-            seen["plots"]
-        );
-    }
-    for section in ["warnings", "figures", "mistakes", "label-errors", "unknown", "provenance"] {
-        ensure!(
-            seen["sections"].as_array().is_some_and(|s| s.contains(&section.into())),
-            "{section}: {}",
-            seen["sections"]
-        );
-    }
+    ];
+    shows(&seen, &plots, &["warnings", "figures", "mistakes", "label-errors", "unknown", "provenance"])?;
     ensure!(seen["pictures"].as_u64() > Some(10), "mistakes have pictures: {}", seen["pictures"]);
     Ok(())
 }
@@ -142,19 +126,4 @@ fn check_evidence(report: &Value) -> Result<()> {
     let coverage = number(&report["unknown"]["coverage"])?;
     ensure!(coverage > 0.5 && number(&report["unknown"]["accuracy"])? >= accuracy - 0.02, "{}", report["unknown"]);
     Ok(())
-}
-
-/// What headless Chromium says of the page; the screenshots are left beside it where `REPORT_SCREENSHOTS` names a folder.
-fn open_page(page: &Path) -> Result<Value> {
-    let python = root().join(".venv/bin/python");
-    ensure!(python.exists(), "there is no {}; `make venv` makes it", python.display());
-    let mut command = Command::new(python);
-    command.arg(root().join("tests/src/browser/check_page.py")).arg(page);
-    if let Ok(folder) = std::env::var("REPORT_SCREENSHOTS") {
-        fs::copy(page, Path::new(&folder).join("report.html"))?;
-        command.arg(folder);
-    }
-    let Output { status, stdout, stderr } = command.output()?;
-    ensure!(status.success(), "{status}: {}", String::from_utf8_lossy(&stderr));
-    Ok(serde_json::from_slice(&stdout)?)
 }

@@ -117,14 +117,9 @@ fn text(lines: &[Line]) -> String {
             cells.push(line.label.clone().unwrap_or_default());
         }
         match &line.result {
-            Ok(predictions) => cells.push(
-                if line.unknown { "unknown; perhaps " } else { "" }.to_owned()
-                    + &predictions
-                        .iter()
-                        .map(|p| format!("{} {:.3}", p.label, p.probability))
-                        .collect::<Vec<_>>()
-                        .join("   "),
-            ),
+            Ok(predictions) => {
+                cells.push(if line.unknown { "unknown; perhaps " } else { "" }.to_owned() + &answer(predictions));
+            }
             Err(reason) => cells.push(format!("rejected: {reason}")),
         }
         cells
@@ -133,13 +128,54 @@ fn text(lines: &[Line]) -> String {
     table(headings, &lines.iter().map(row).collect::<Vec<_>>())
 }
 
+/// The labels with their probabilities: those that apply before the others, where a head gives several, and else the most
+/// probable first.
+fn answer(predictions: &[Prediction]) -> String {
+    let named = |wanted: &dyn Fn(&Prediction) -> bool| {
+        let named = predictions.iter().filter(|p| wanted(p)).map(|p| format!("{} {:.3}", p.label, p.probability));
+        named.collect::<Vec<_>>().join("   ")
+    };
+    if predictions.iter().all(|p| p.threshold.is_none()) {
+        return named(&|_| true);
+    }
+    let (applies, others) = (named(&|p| p.applies), named(&|p| !p.applies));
+    let applies = if applies.is_empty() { "none".to_owned() } else { applies };
+    if others.is_empty() { applies } else { format!("{applies}   (not {others})") }
+}
+
 fn json(line: &Line) -> Value {
     match &line.result {
         Ok(predictions) => {
-            let named: Vec<Value> =
-                predictions.iter().map(|p| json!({ "label": p.label, "probability": p.probability })).collect();
+            let named = predictions.iter().map(|p| match p.threshold {
+                None => json!({ "label": p.label, "probability": p.probability }),
+                Some(threshold) => json!({
+                    "label": p.label, "probability": p.probability, "threshold": threshold, "applies": p.applies
+                }),
+            });
+            let named: Vec<Value> = named.collect();
             json!({ "input": line.input, "label": line.label, "predictions": named, "unknown": line.unknown })
         }
         Err(reason) => json!({ "input": line.input, "label": line.label, "error": reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_apply_are_told_from_those_that_do_not() {
+        let prediction = |label: &str, probability, threshold, applies| Prediction {
+            label: label.into(),
+            probability,
+            threshold,
+            applies,
+        };
+        let one = [prediction("cat", 0.9, None, false), prediction("dog", 0.1, None, false)];
+        assert_eq!(answer(&one), "cat 0.900   dog 0.100");
+        let sets = [prediction("cat", 0.9, Some(0.95), false), prediction("dog", 0.5, Some(0.3), true)];
+        assert_eq!(answer(&sets), "dog 0.500   (not cat 0.900)");
+        assert_eq!(answer(&sets[..1]), "none   (not cat 0.900)");
+        assert_eq!(answer(&sets[1..]), "dog 0.500");
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use graft_client::{
     Graft,
-    proto::{DeleteHeadRequest, GetHeadRequest, Head, ListHeadsRequest, Report},
+    proto::{DeleteHeadRequest, GetHeadRequest, Head, ListHeadsRequest, MultiLabelReport, Report},
 };
 use serde_json::{Value, json};
 
@@ -79,6 +79,7 @@ fn list(heads: &[Head]) -> String {
         vec![
             format!("{}@{}", head.name, head.version),
             head.labels.len().to_string(),
+            if report.multi_label.is_some() { "several" } else { "one" }.to_owned(),
             format!("{:.4}", report.accuracy),
             format!("{:.4}", report.macro_f1),
             report.train_count.to_string(),
@@ -87,12 +88,15 @@ fn list(heads: &[Head]) -> String {
         ]
     };
     let rows: Vec<_> = heads.iter().map(row).collect();
-    table(&["head", "classes", "accuracy", "macro F1", "train", "test", "space"], &rows)
+    table(&["head", "classes", "an image", "accuracy", "macro F1", "train", "test", "space"], &rows)
 }
 
 /// A head with its report, for people.
 pub fn text(head: &Head) -> String {
     let report = head.report.clone().unwrap_or_default();
+    if let Some(sets) = &report.multi_label {
+        return several(head, &report, sets);
+    }
     let Report { accuracy, macro_f1, log_loss, l2, train_count, test_count, iterations, .. } = report;
     let mut text = format!(
         "{}@{} on {}\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on {test_count}\n\
@@ -106,6 +110,24 @@ pub fn text(head: &Head) -> String {
     let rows: Vec<_> = report.classes.iter().map(row).collect();
     text += &table(&["class", "precision", "recall", "F1", "support"], &rows);
     text + "\n" + &confusion(&head.labels, &report.confusion)
+}
+
+/// The same of a head that gives an image several labels.
+fn several(head: &Head, report: &Report, sets: &MultiLabelReport) -> String {
+    let Report { l2, train_count, test_count, iterations, .. } = report;
+    let text = format!(
+        "{}@{} on {}, several labels an image\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on \
+         {test_count}\nexactly right {:.4}   micro F1 {:.4}   macro F1 {:.4}   Hamming loss {:.4}   mean average precision {}\n\n",
+        head.name,
+        head.version,
+        head.space,
+        report.accuracy,
+        sets.micro_f1,
+        report.macro_f1,
+        sets.hamming_loss,
+        report.average_precision.map_or("-".to_owned(), |figure| format!("{figure:.4}")),
+    );
+    text + &report::labels(&report.classes)
 }
 
 fn confusion(labels: &[String], counts: &[u64]) -> String {

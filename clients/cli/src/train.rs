@@ -29,9 +29,9 @@ pub struct Train {
     /// The most iterations for each L2; 200 unless told.
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
     max_iterations: u32,
-    /// The kind of head; `auto` takes the best by cross-validation.
-    #[arg(long, value_enum, default_value_t = Kind::Softmax)]
-    kind: Kind,
+    /// The kind of head; `auto` takes the best by cross-validation. Unless told softmax, and sigmoid for a multi-label dataset.
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
     /// Let every class count the same, however many examples it has.
     #[arg(long)]
     balance_classes: bool,
@@ -59,7 +59,7 @@ enum Kind {
     Auto,
     /// Linear, by log loss over classes that exclude each other.
     Softmax,
-    /// Linear, each label on its own.
+    /// Linear, each label on its own: the one for images with several labels.
     Sigmoid,
     /// Linear, by least squares.
     Ridge,
@@ -124,7 +124,7 @@ impl Train {
         let options = TrainingOptions {
             l2: self.l2,
             max_iterations: self.max_iterations,
-            head_kind: HeadKind::from(self.kind) as i32,
+            head_kind: self.kind.map_or(HeadKind::Unspecified, HeadKind::from) as i32,
             balance_classes: self.balance_classes,
             class_weights: self.class_weight.into_iter().collect(),
             label_smoothing: self.label_smoothing,
@@ -157,12 +157,32 @@ impl Train {
         let head = graft.trainer.heads().get_head(GetHeadRequest { name }).await;
         let head: Head = head.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
         for trial in &run.head_kind_trials {
-            let kind = trial.kind().as_str_name().trim_start_matches("HEAD_KIND_").to_lowercase();
+            let kind = kind_name(trial.kind());
             eprintln!("compared: {kind}: log loss {:.4}, accuracy {:.4}", trial.log_loss, trial.accuracy);
         }
-        output.show(|| heads::text(&head), || heads::json(&head))?;
+        output.show(|| why(&run) + &heads::text(&head), || json(&run, &head))?;
         Ok(Done::All)
     }
+}
+
+/// A kind for a person.
+fn kind_name(kind: HeadKind) -> String {
+    kind.as_str_name().trim_start_matches("HEAD_KIND_").to_lowercase()
+}
+
+/// Why the head is of its kind, where the person left that open.
+fn why(run: &TrainingRun) -> String {
+    if run.head_kind_reason.is_empty() {
+        return String::new();
+    }
+    format!("a {} head: {}\n", kind_name(run.head_kind()), run.head_kind_reason)
+}
+
+fn json(run: &TrainingRun, head: &Head) -> serde_json::Value {
+    let mut value = heads::json(head);
+    value["head_kind"] = kind_name(run.head_kind()).into();
+    value["head_kind_reason"] = run.head_kind_reason.clone().into();
+    value
 }
 
 async fn follow(graft: &Graft, run: TrainingRun) -> Result<TrainingRun> {

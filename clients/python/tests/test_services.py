@@ -100,6 +100,30 @@ def test_a_classifier_from_rows_to_answers(graft):
     assert all(abs(sum(probability for _, probability in answer) - 1) < 1e-5 for answer in answers)
 
 
+def test_several_labels_a_picture(graft):
+    wanted = {"1": "trousers", "8": "bag", "9": "boot"}
+    found = [example for example in rows(ROOT / "data/fashion-mnist/train-2000.csv.gz", 900) if example[1] in wanted]
+    # Two garments in opposite corners; every ninth picture has one, and every tenth none.
+    examples = []
+    for index, ((first, one), (second, other)) in enumerate(zip(found, found[1:], strict=False)):
+        canvas = np.zeros((56, 56), dtype=np.uint8)
+        labels = {one, other} if index % 9 else {one}
+        if index % 10:
+            canvas[:28, :28] = first
+            canvas[28:, 28:] = second if index % 9 else 0
+        else:
+            canvas[index % 56, index // 56], labels = 1, set()
+        examples.append((canvas, sorted(wanted[label] for label in labels)))
+    assert graft.import_examples("pairs", iter(examples)).stored == len(examples)
+    with pytest.raises(ValueError, match="one label a picture"):
+        graft.import_examples("things", [(found[0][0], ["1"])])
+    head = graft.train("pairs")
+    assert head.report.HasField("multi_label") and head.report.multi_label.micro_f1 > 0.85
+    answers = [sorted(label for label, _ in graft.labels("pairs", picture)) for picture, _ in examples[:40]]
+    right = sum(answer == labels for answer, (_, labels) in zip(answers, examples, strict=False))
+    assert right >= 32 and any(len(answer) == 2 for answer in answers) and [] in answers
+
+
 def test_the_extractor_says_what_was_wrong(graft, addresses):
     with pytest.raises(BadPicture, match="not an image of a known format") as bad:
         graft.embed([IMAGES / "coffee.jpg", b"no picture"])

@@ -8,7 +8,7 @@ pub fn report(report: &Report, classes: usize) -> Value {
     let each = |list: Vec<Value>| Value::Array(list);
     json!({
         "accuracy": report.accuracy,
-        "balanced_accuracy": report.balanced_accuracy,
+        "balanced_accuracy": report.multi_label.is_none().then_some(report.balanced_accuracy),
         "macro_precision": report.macro_precision,
         "macro_recall": report.macro_recall,
         "macro_f1": report.macro_f1,
@@ -22,6 +22,7 @@ pub fn report(report: &Report, classes: usize) -> Value {
         "unknown": unknown(report),
         "classes": class_reports(report),
         "confusion": report.confusion.chunks(classes.max(1)).collect::<Vec<_>>(),
+        "multi_label": multi_label(report),
         "mistakes": mistakes(report),
         "label_errors": label_errors(report),
         "learning_curve": learning_curve(report),
@@ -39,7 +40,6 @@ pub fn report(report: &Report, classes: usize) -> Value {
 
 fn intervals(report: &Report) -> Option<Value> {
     let found = report.intervals.as_ref()?;
-    let interval = |interval: &Option<Interval>| interval.as_ref().map(|i| json!([i.low, i.high]));
     Some(json!({
         "resamples": found.resamples,
         "accuracy": interval(&found.accuracy),
@@ -48,6 +48,24 @@ fn intervals(report: &Report) -> Option<Value> {
         "log_loss": interval(&found.log_loss),
         "roc_auc": interval(&found.roc_auc),
         "average_precision": interval(&found.average_precision),
+    }))
+}
+
+fn interval(interval: &Option<Interval>) -> Option<Value> {
+    interval.as_ref().map(|i| json!([i.low, i.high]))
+}
+
+fn multi_label(report: &Report) -> Option<Value> {
+    let found = report.multi_label.as_ref()?;
+    Some(json!({
+        "micro_precision": found.micro_precision,
+        "micro_recall": found.micro_recall,
+        "micro_f1": found.micro_f1,
+        "hamming_loss": found.hamming_loss,
+        "labels_per_example": found.labels_per_example,
+        "unlabelled_count": found.unlabelled_count,
+        "micro_f1_interval": interval(&found.micro_f1_interval),
+        "hamming_loss_interval": interval(&found.hamming_loss_interval),
     }))
 }
 
@@ -77,6 +95,14 @@ fn unknown(report: &Report) -> Option<Value> {
 }
 
 fn class_reports(report: &Report) -> Vec<Value> {
+    let counts = |counts: &graft_client::proto::LabelCounts| {
+        json!({
+            "true_positives": counts.true_positives,
+            "false_positives": counts.false_positives,
+            "false_negatives": counts.false_negatives,
+            "true_negatives": counts.true_negatives,
+        })
+    };
     let class = |class: &graft_client::proto::ClassReport| {
         json!({
             "label": class.label,
@@ -87,6 +113,9 @@ fn class_reports(report: &Report) -> Vec<Value> {
             "roc_auc": class.roc_auc,
             "average_precision": class.average_precision,
             "train_count": class.train_count,
+            "counts": class.counts.as_ref().map(counts),
+            "threshold": class.threshold,
+            "calibration_error": class.calibration_error,
         })
     };
     report.classes.iter().map(class).collect()

@@ -14,10 +14,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use graft_client::{
     Graft,
-    proto::{GetHeadRequest, Head},
+    proto::{ClassReport, GetHeadRequest, Head},
 };
 
-use crate::{Done, heads, output::Output};
+use crate::{
+    Done, heads,
+    output::{Output, table},
+};
 use images::Images;
 
 mod images;
@@ -61,6 +64,39 @@ fn write_page(head: &Head, file: &Path, folder: Option<PathBuf>, output: Output)
     fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
     let shown = file.display().to_string();
     output.show(|| format!("wrote {shown}"), || serde_json::json!({ "written": shown }))
+}
+
+/// Each label of a head that gives several, with its own confusion matrix.
+pub fn labels(classes: &[ClassReport]) -> String {
+    let row = |class: &ClassReport| {
+        let counts = class.counts.unwrap_or_default();
+        let figures = [class.precision, class.recall, class.f1].map(|figure| format!("{figure:.3}"));
+        let precision = class.average_precision.map_or("-".to_owned(), |figure| format!("{figure:.3}"));
+        let threshold = class.threshold.map_or("-".to_owned(), |figure| format!("{figure:.3}"));
+        let counts = [counts.true_positives, counts.false_positives, counts.false_negatives, counts.true_negatives];
+        let counts = counts.map(|count| count.to_string()).to_vec();
+        let train = vec![precision, threshold, class.train_count.to_string()];
+        [vec![summary::short(&class.label)], figures.to_vec(), train, counts].concat()
+    };
+    let headings = [
+        "label",
+        "precision",
+        "recall",
+        "F1",
+        "avg. prec.",
+        "from",
+        "train",
+        "found",
+        "wrong",
+        "missed",
+        "rightly not",
+    ];
+    table(&headings, &classes.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What stands for a label that is empty: of a head that gives several, an answer is about one label alone.
+fn or_none(label: &str) -> &str {
+    if label.is_empty() { "–" } else { label }
 }
 
 /// A part as a percentage, as precise as is of use.

@@ -1,9 +1,9 @@
 //! The evidence on one screen of a terminal.
 
-use graft_client::proto::{Head, Interval, Report};
+use graft_client::proto::{Head, Interval, MultiLabelReport, Report};
 
 use super::{
-    count, name, percent,
+    count, name, or_none, percent,
     verdict::{Verdict, sentences, title},
 };
 use crate::output::table;
@@ -17,7 +17,7 @@ const CLASSES: usize = 20;
 const LETTERS: usize = 28;
 
 /// As much of a label as fits.
-fn short(label: &str) -> String {
+pub fn short(label: &str) -> String {
     if label.chars().count() <= LETTERS {
         return label.to_owned();
     }
@@ -62,10 +62,10 @@ fn figures(report: &Report) -> String {
         return String::new();
     }
     let intervals = report.intervals.unwrap_or_default();
-    let row = |name: &str, figure: f64, interval: Option<Interval>| {
-        let sure = interval.map(|i| format!("{:.4} to {:.4}", i.low, i.high)).unwrap_or_default();
-        vec![name.to_owned(), format!("{figure:.4}"), sure]
-    };
+    if let Some(sets) = &report.multi_label {
+        return set_figures(report, sets);
+    }
+    let row = figure_row;
     let mut rows = vec![
         row("accuracy", report.accuracy, intervals.accuracy),
         row("balanced accuracy", report.balanced_accuracy, intervals.balanced_accuracy),
@@ -82,6 +82,31 @@ fn figures(report: &Report) -> String {
     table(&["figure", "", "95% interval"], &rows)
 }
 
+fn figure_row(name: &str, figure: f64, interval: Option<Interval>) -> Vec<String> {
+    let sure = interval.map(|i| format!("{:.4} to {:.4}", i.low, i.high)).unwrap_or_default();
+    vec![name.to_owned(), format!("{figure:.4}"), sure]
+}
+
+/// The figures of a head that gives several labels.
+fn set_figures(report: &Report, sets: &MultiLabelReport) -> String {
+    let intervals = report.intervals.unwrap_or_default();
+    let mut rows = vec![
+        figure_row("exactly right", report.accuracy, intervals.accuracy),
+        figure_row("micro F1", sets.micro_f1, sets.micro_f1_interval),
+        figure_row("macro F1", report.macro_f1, intervals.macro_f1),
+        figure_row("Hamming loss", sets.hamming_loss, sets.hamming_loss_interval),
+        figure_row("log loss", report.log_loss, intervals.log_loss),
+    ];
+    rows.extend(report.roc_auc.map(|figure| figure_row("ROC AUC", figure, intervals.roc_auc)));
+    let precision = report.average_precision;
+    rows.extend(precision.map(|figure| figure_row("mean average precision", figure, intervals.average_precision)));
+    if let Some(calibration) = &report.calibration {
+        rows.push(figure_row("calibration error", calibration.error_after, None));
+        rows.push(figure_row("  before temperature", calibration.error_before, None));
+    }
+    table(&["figure", "", "95% interval"], &rows)
+}
+
 fn warnings(report: &Report) -> String {
     report.warnings.iter().map(|warning| format!("! {}: {}\n", title(warning.kind()), warning.message)).collect()
 }
@@ -92,6 +117,11 @@ fn classes(report: &Report) -> String {
     if all > CLASSES {
         classes.sort_by(|a, b| a.f1.total_cmp(&b.f1));
         classes.truncate(CLASSES);
+    }
+    if report.multi_label.is_some() {
+        let classes: Vec<_> = classes.into_iter().cloned().collect();
+        let shown = super::labels(&classes);
+        return if all > CLASSES { format!("the {CLASSES} worst of {all} labels\n{shown}") } else { shown };
     }
     let figure = |figure: f64| format!("{figure:.3}");
     let row = |class: &&graft_client::proto::ClassReport| {
@@ -122,19 +152,29 @@ fn confusions(report: &Report) -> String {
 fn mistakes(report: &Report) -> String {
     let row = |mistake: &graft_client::proto::Mistake| {
         let sure = percent(mistake.confidence);
-        vec![name(&mistake.id, &mistake.hash), short(&mistake.label), short(&mistake.predicted), sure]
+        let (label, predicted) = (or_none(&mistake.label), or_none(&mistake.predicted));
+        vec![name(&mistake.id, &mistake.hash), short(label), short(predicted), sure]
     };
     let rows: Vec<_> = report.mistakes.iter().take(ROWS).map(row).collect();
-    if rows.is_empty() { String::new() } else { table(&["surest mistakes", "is", "predicted", "confidence"], &rows) }
+    let headings = match &report.multi_label {
+        None => ["surest mistakes", "is", "predicted", "confidence"],
+        Some(_) => ["surest mistakes", "missed", "wrongly given", "confidence"],
+    };
+    if rows.is_empty() { String::new() } else { table(&headings, &rows) }
 }
 
 fn label_errors(report: &Report) -> String {
     let Some(errors) = report.label_errors.as_ref().filter(|errors| errors.found > 0) else { return String::new() };
     let row = |error: &graft_client::proto::LabelError| {
         let sure = percent(error.suggested_probability);
-        vec![name(&error.id, &error.hash), short(&error.label), short(&error.suggested), sure]
+        let (label, suggested) = (or_none(&error.label), or_none(&error.suggested));
+        vec![name(&error.id, &error.hash), short(label), short(suggested), sure]
     };
     let rows: Vec<_> = errors.errors.iter().take(ROWS).map(row).collect();
-    let shown = table(&["likely label errors", "labelled", "suggested", "probability"], &rows);
+    let headings = match &report.multi_label {
+        None => ["likely label errors", "labelled", "suggested", "probability"],
+        Some(_) => ["likely label errors", "one too many", "missing", "probability"],
+    };
+    let shown = table(&headings, &rows);
     format!("{} of {} labels are likely wrong\n{shown}", count(errors.found), count(errors.examined))
 }

@@ -1,6 +1,6 @@
 //! What the evidence comes to, in words.
 
-use graft_client::proto::{Report, WarningKind};
+use graft_client::proto::{MultiLabelReport, Report, WarningKind};
 
 use super::{count, percent};
 
@@ -68,15 +68,27 @@ pub fn sentences(report: &Report) -> Vec<String> {
     let interval = report.intervals.as_ref().and_then(|intervals| intervals.accuracy.as_ref());
     let sure =
         interval.map(|i| format!(" (95% interval {} to {})", percent(i.low), percent(i.high))).unwrap_or_default();
-    let mut sentences = vec![
-        format!(
-            "Of {} pictures that it had never seen, it named {} rightly: {}{sure}.",
-            count(report.test_count),
-            count(right),
-            percent(report.accuracy)
-        ),
-        format!("Always naming the most frequent class would be right on {}.", percent(report.majority_accuracy)),
-    ];
+    let mut sentences = match &report.multi_label {
+        None => vec![
+            format!(
+                "Of {} pictures that it had never seen, it named {} rightly: {}{sure}.",
+                count(report.test_count),
+                count(right),
+                percent(report.accuracy)
+            ),
+            format!("Always naming the most frequent class would be right on {}.", percent(report.majority_accuracy)),
+        ],
+        Some(sets) => vec![
+            format!(
+                "Of {} pictures that it had never seen, it gave {} exactly their labels, no more and no less: {}{sure}.",
+                count(report.test_count),
+                count(right),
+                percent(report.accuracy)
+            ),
+            of_labels(sets),
+            format!("Always giving the most frequent set would be right on {}.", percent(report.majority_accuracy)),
+        ],
+    };
     if let Some(calibration) = &report.calibration {
         sentences
             .push(format!("Its stated confidence is {:.1} points off on average.", 100.0 * calibration.error_after));
@@ -92,6 +104,15 @@ pub fn sentences(report: &Report) -> Vec<String> {
         sentences.push(format!("Twice the data would give about {}.", percent(forecast.accuracy)));
     }
     sentences
+}
+
+/// Label by label, how many it finds and how many of those that it gives are right.
+fn of_labels(sets: &MultiLabelReport) -> String {
+    format!(
+        "It found {} of the labels that they have, and {} of those that it gave are right.",
+        percent(sets.micro_recall),
+        percent(sets.micro_precision)
+    )
 }
 
 #[cfg(test)]
@@ -116,5 +137,8 @@ mod tests {
         assert_eq!(sentences(&Report::default()).len(), 1);
         let measured = Report { accuracy: 0.9, test_count: 1000, majority_accuracy: 0.5, ..Default::default() };
         assert!(sentences(&measured)[0].contains("1,000") && sentences(&measured)[0].contains("900 rightly: 90.0%"));
+        let sets = MultiLabelReport { micro_recall: 0.75, micro_precision: 0.8, ..Default::default() };
+        let sets = sentences(&Report { multi_label: Some(sets), ..measured });
+        assert!(sets[0].contains("900 exactly") && sets[1].contains("75.0%") && sets[1].contains("80.0%"), "{sets:?}");
     }
 }

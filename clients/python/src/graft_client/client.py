@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import grpc
 import numpy as np
@@ -131,22 +132,31 @@ class Graft:
         return np.stack([found[index] for index in range(len(found))])
 
     def import_examples(
-        self, dataset: str, examples: Iterable[tuple[Picture, str]], split: str = "", backbone: str = ""
+        self,
+        dataset: str,
+        examples: Iterable[tuple[Picture, str | Iterable[str]]],
+        split: str = "",
+        backbone: str = "",
     ) -> Imported:
         """Add pictures with their labels to a dataset, which is created if it is not there.
 
-        `split` is train, validation, test, or empty to have it chosen by content. A rejected example ends nothing: the
+        A picture has one label, or a list of any number of them, which may be empty; a dataset holds the one or the other. `split` is train, validation, test, or empty to have it chosen by content. A rejected example ends nothing: the
         answer names it. What was imported before is recognised and not embedded again.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r}: train, validation, test or empty are accepted")
-        self._ensure_dataset(dataset, backbone)
+        examples = iter(examples)
+        first = list(next(examples, None) or ())
+        multi_label = len(first) == 2 and not isinstance(first[1], str)
+        if first:
+            examples = chain([tuple(first)], examples)
+        self._ensure_dataset(dataset, backbone, multi_label)
 
         def requests():
             yield dataset_pb2.ImportExamplesRequest(options=dataset_pb2.ImportOptions(dataset=dataset))
             items = (
-                dataset_pb2.Example(id=str(index), label=label, split=SPLITS[split], image=image(picture))
-                for index, (picture, label) in enumerate(examples)
+                dataset_pb2.Example(id=str(index), split=SPLITS[split], image=image(picture), **_labels(labels))
+                for index, (picture, labels) in enumerate(examples)
             )
             for group in messages(items):
                 yield dataset_pb2.ImportExamplesRequest(examples=dataset_pb2.Examples(examples=group))
@@ -176,15 +186,32 @@ class Graft:
         answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k))
         return [(prediction.label, prediction.probability) for prediction in answer.predictions]
 
-    def _ensure_dataset(self, name: str, backbone: str) -> None:
+    def labels(self, head: str, picture: Picture) -> list[tuple[str, float]]:
+        """All labels that a head gives to a picture, with their probabilities, the most probable first.
+
+        There may be none. A head that was fitted on one label a picture gives none but with the kind SIGMOID: its answer is the
+        first of `classify`.
+        """
+        what = classifier_pb2.ClassifyInput(image=image(picture))
+        answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=1))
+        return [(prediction.label, prediction.probability) for prediction in answer.predictions if prediction.applies]
+
+    def _ensure_dataset(self, name: str, backbone: str, multi_label: bool) -> None:
         try:
-            self._datasets.CreateDataset(dataset_pb2.CreateDatasetRequest(name=name, backbone=backbone))
+            wanted = dataset_pb2.CreateDatasetRequest(name=name, backbone=backbone, multi_label=multi_label)
+            self._datasets.CreateDataset(wanted)
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.ALREADY_EXISTS:
                 raise
             there = self._datasets.GetDataset(dataset_pb2.GetDatasetRequest(name=name)).dataset
             if backbone and there.backbone != backbone:
                 raise ValueError(f"dataset {name} holds embeddings of {there.backbone}, not of {backbone}") from error
+            if multi_label and not there.multi_label:
+                raise ValueError(f"dataset {name} has one label a picture; lists of labels go into another") from error
+
+
+def _labels(labels: str | Iterable[str]) -> dict[str, object]:
+    return {"label": labels} if isinstance(labels, str) else {"labels": list(labels)}
 
 
 def _bad_picture(failure: extractor_pb2.ExtractFailure) -> BadPicture:

@@ -10,7 +10,7 @@ use super::{
 /// Resamples: with 1000, 25 lie beyond each bound.
 pub const RESAMPLES: usize = 1000;
 /// The most rows times classes times resamples over which the two ranking figures are resampled: about a second.
-const RANKING_WORK: usize = 1 << 28;
+pub(super) const RANKING_WORK: usize = 1 << 28;
 /// The part of the values that lies below an interval, and the part that lies above it.
 const TAIL: f64 = 0.025;
 
@@ -99,7 +99,7 @@ pub fn intervals(rows: &Rows<'_>, resamples: usize, seed: u64) -> Option<Interva
 }
 
 /// The middle 95% of `values`.
-fn interval(mut values: Vec<f64>) -> Option<Interval> {
+pub(super) fn interval(mut values: Vec<f64>) -> Option<Interval> {
     values.sort_by(f64::total_cmp);
     Some(Interval { low: quantile(&values, TAIL)?, high: quantile(&values, 1.0 - TAIL)? })
 }

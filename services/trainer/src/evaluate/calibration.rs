@@ -57,19 +57,22 @@ pub fn expected_error(bins: &[Bin]) -> f64 {
 /// The loss is convex in `1 / temperature`, so its slope has one zero: Newton's steps, kept within the interval that holds
 /// it.
 pub fn temperature(logits: &[f32], truth: &[u32], classes: usize) -> Option<f64> {
-    if truth.len() < LEAST_ROWS {
-        return None;
-    }
+    (truth.len() >= LEAST_ROWS).then(|| best_temperature(|sharpness| slope(logits, truth, classes, sharpness)))
+}
+
+/// One over the sharpness, 0.1 to 10, at which the first of what `slope` gives for it is 0: the first and second derivative of a
+/// convex loss.
+pub(super) fn best_temperature(slope: impl Fn(f64) -> (f64, f64)) -> f64 {
     let (mut low, mut high) = (1.0 / TEMPERATURES.1, 1.0 / TEMPERATURES.0);
-    if slope(logits, truth, classes, low).0 >= 0.0 {
-        return Some(TEMPERATURES.1);
+    if slope(low).0 >= 0.0 {
+        return TEMPERATURES.1;
     }
-    if slope(logits, truth, classes, high).0 <= 0.0 {
-        return Some(TEMPERATURES.0);
+    if slope(high).0 <= 0.0 {
+        return TEMPERATURES.0;
     }
     let mut sharpness = 1.0;
     for _ in 0..STEPS {
-        let (slope, curvature) = slope(logits, truth, classes, sharpness);
+        let (slope, curvature) = slope(sharpness);
         *if slope > 0.0 { &mut high } else { &mut low } = sharpness;
         let newton = sharpness - slope / curvature;
         // A step that leaves the interval, or none (0/0), is replaced by halving it.
@@ -80,7 +83,7 @@ pub fn temperature(logits: &[f32], truth: &[u32], classes: usize) -> Option<f64>
             break;
         }
     }
-    Some(1.0 / sharpness)
+    1.0 / sharpness
 }
 
 /// The first and second derivative of the mean log loss of `logits * sharpness` by the sharpness: the mean difference of

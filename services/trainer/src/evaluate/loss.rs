@@ -4,7 +4,7 @@ use super::mean;
 
 /// The least probability that the log loss counts, so that one sure mistake is not infinitely bad: f32's epsilon, which
 /// is what scikit-learn takes for f32 probabilities.
-const LEAST: f64 = f32::EPSILON as f64;
+pub(super) const LEAST: f64 = f32::EPSILON as f64;
 
 /// The negative logarithm of the probability of the right class of each row, in nats.
 pub fn log_losses(probabilities: &[f32], truth: &[u32], classes: usize) -> Vec<f64> {

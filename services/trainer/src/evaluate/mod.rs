@@ -12,6 +12,7 @@
 //! - [`bootstrap`]: how sure the figures are.
 //! - [`mistakes`]: the surest wrong answers.
 //! - [`label_errors`]: labels that are likely wrong. [`forecast`]: what more data would give.
+//! - [`sets`]: all of it for heads that give each example a set of labels.
 //! - [`duplicates`]: pictures of the test split that are nearly in the train split.
 
 pub mod bootstrap;
@@ -23,6 +24,7 @@ pub mod label_errors;
 pub mod loss;
 pub mod mistakes;
 pub mod ranking;
+pub mod sets;
 pub mod unknown;
 
 /// The most probable class of each row; of equals the first.

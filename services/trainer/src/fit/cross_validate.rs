@@ -47,7 +47,7 @@ pub fn cross_validate(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Vec<f32>, FitError> {
     options.check()?;
-    data.check_classes()?;
+    data.check(options)?;
     let problem = data.standardised_copy(options)?;
     check_folds(&problem, folds)?;
     match options.head {
@@ -96,7 +96,7 @@ pub fn cross_validate_problem(
 ) -> Result<CrossValidated, FitError> {
     let l2_path = options.checked_path()?;
     check_folds(problem, folds)?;
-    let fold_of = stratified(problem.labels(), problem.shape().classes, folds, seed);
+    let fold_of = stratified(problem.labels(), problem.strata(), folds, seed);
     let rows = problem.everything();
     let folds: Vec<Fold> = (0..folds).map(|fold| Fold::new(problem, &rows, &fold_of, fold)).collect();
     Validation { rows, folds, fold_of, options }.run(&l2_path, progress)

@@ -1,10 +1,11 @@
 //! The rows to fit on, checked once.
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor};
 
-use super::loss::Loss;
+use super::class_weights::ClassWeights;
+use super::kind::HeadKind;
+use super::labels::{LabelSets, Labels, Truth};
+pub use super::problem::{Problem, Rows};
 use super::standardise::Scaling;
 use super::{FitError, FitOptions, HeadShape};
 
@@ -21,8 +22,10 @@ pub const MAX_WEIGHT: f32 = 1e6;
 pub struct TrainingData {
     /// `[rows, shape.dim]`, row-major.
     embeddings: Vec<f32>,
-    /// The class of each row.
+    /// The class of each row; where rows have sets, what they are dealt by.
     labels: Vec<u32>,
+    /// The labels of each row, where it may have several or none.
+    sets: Option<LabelSets>,
     /// How much each row counts; all the same where there are none.
     weights: Option<Vec<f32>>,
     /// Rows to fit on; those behind them are for validation.
@@ -43,6 +46,20 @@ impl TrainingData {
         classes: usize,
         train: usize,
     ) -> Result<Self, FitError> {
+        Self::of(embeddings, dim, Labels::One(labels), classes, train)
+    }
+
+    /// The same for rows that have one class each, or a set of labels each; sets are fitted by a sigmoid head alone.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of(
+        embeddings: Vec<f32>,
+        dim: usize,
+        labels: Labels,
+        classes: usize,
+        train: usize,
+    ) -> Result<Self, FitError> {
         let rows = labels.len();
         if dim == 0 || rows.checked_mul(dim) != Some(embeddings.len()) {
             return Err(FitError::Shape { numbers: embeddings.len(), labels: rows, dim });
@@ -50,13 +67,19 @@ impl TrainingData {
         if (dim + 1).checked_mul(classes).is_none_or(|parameters| parameters > MAX_PARAMETERS) {
             return Err(FitError::TooLarge { dim, classes });
         }
-        if let Some((row, &class)) = labels.iter().enumerate().find(|(_, class)| **class as usize >= classes) {
+        let truth = labels.truth();
+        let unknown = |row: usize| Some((row, *truth.of(row).iter().find(|class| **class as usize >= classes)?));
+        if let Some((row, class)) = (0..rows).find_map(unknown) {
             return Err(FitError::UnknownClass { row, class, classes });
         }
         if train == 0 || train > rows {
             return Err(FitError::TrainRows { train, rows });
         }
-        Ok(Self { embeddings, labels, weights: None, train, shape: HeadShape { dim, classes } })
+        let (labels, sets) = match labels {
+            Labels::One(labels) => (labels, None),
+            Labels::Sets(sets) => (sets.strata(classes), Some(sets)),
+        };
+        Ok(Self { embeddings, labels, sets, weights: None, train, shape: HeadShape { dim, classes } })
     }
 
     /// Lets each row count by its weight, 0 or more; one of 2 counts as if the row were there twice.
@@ -79,7 +102,7 @@ impl TrainingData {
         Ok(self)
     }
 
-    /// The class of each row, train rows first.
+    /// The class of each row, train rows first; where rows have sets, what they are dealt by.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
@@ -89,8 +112,24 @@ impl TrainingData {
         self.shape
     }
 
-    /// Two classes at least, each with two examples at least.
-    pub(super) fn check_classes(&self) -> Result<(), FitError> {
+    /// Two classes at least, each with two examples at least; of sets of labels, one label at least that some rows have and
+    /// others do not, and options that have a meaning for them.
+    pub(super) fn check(&self, options: &FitOptions) -> Result<(), FitError> {
+        let Some(sets) = &self.sets else { return self.check_classes() };
+        if options.head != HeadKind::Sigmoid {
+            return Err(FitError::OneLabelEach { kind: options.head.name() });
+        }
+        if options.class_weights != ClassWeights::Equal {
+            return Err(FitError::ClassWeightsOfSets);
+        }
+        let counts = Truth::Sets(sets.rows()).counts(self.shape.classes);
+        if counts.iter().all(|count| *count == 0 || *count == self.labels.len()) {
+            return Err(FitError::NothingToTellApart);
+        }
+        Ok(())
+    }
+
+    fn check_classes(&self) -> Result<(), FitError> {
         if self.shape.classes < 2 {
             return Err(FitError::TooFewClasses { classes: self.shape.classes });
         }
@@ -104,118 +143,21 @@ impl TrainingData {
     /// Scales every row by the mean and deviation of the train rows, so that nothing of the validation rows is known
     /// while the L2 is chosen. The last fit keeps the scaling, so that the L2 keeps its meaning.
     pub(super) fn standardise(mut self, options: &FitOptions) -> Result<(Problem, Scaling), FitError> {
-        let (dim, labels) = (self.shape.dim, self.labels);
+        let (dim, labels, sets) = (self.shape.dim, self.labels, self.sets);
         let scaling = Scaling::measure(&self.embeddings, dim, self.train)?;
         scaling.apply(&mut self.embeddings);
         let features = Tensor::from_vec(self.embeddings, (labels.len(), dim), &Device::Cpu)?;
         let weights = options.class_weights.weigh(&labels, self.weights, self.shape.classes)?;
         let loss = options.loss();
-        Ok((Problem { features, labels, weights, loss, train: self.train, shape: self.shape }, scaling))
+        Ok((Problem { features, labels, sets, weights, loss, train: self.train, shape: self.shape }, scaling))
     }
 
     /// The same on a copy, all rows being fitted on.
     pub(super) fn standardised_copy(&self, options: &FitOptions) -> Result<Problem, FitError> {
-        let (embeddings, labels) = (self.embeddings.clone(), self.labels.clone());
-        let copy = Self { embeddings, train: labels.len(), labels, weights: self.weights.clone(), shape: self.shape };
+        let (embeddings, labels, sets) = (self.embeddings.clone(), self.labels.clone(), self.sets.clone());
+        let weights = self.weights.clone();
+        let copy = Self { embeddings, train: labels.len(), labels, sets, weights, shape: self.shape };
         Ok(copy.standardise(options)?.0)
-    }
-}
-
-/// Standardised features and their classes, train rows first.
-#[derive(Debug)]
-pub struct Problem {
-    features: Tensor,
-    labels: Vec<u32>,
-    weights: Option<Vec<f32>>,
-    loss: Loss,
-    train: usize,
-    shape: HeadShape,
-}
-
-/// Some of the rows of a [`Problem`]; a view that copies no feature.
-#[derive(Clone, Debug)]
-pub struct Rows<'a> {
-    /// `[rows, shape.dim]`, standardised.
-    pub features: Tensor,
-    /// The class of each row.
-    pub labels: &'a [u32],
-    /// How much each row counts; all 1 where there are none.
-    pub weights: Option<Arc<[f32]>>,
-    /// What is minimised over them.
-    pub loss: Loss,
-    /// The shape of the head that they fit.
-    pub shape: HeadShape,
-}
-
-impl Rows<'_> {
-    /// What all rows count together.
-    pub fn weight(&self) -> f64 {
-        match &self.weights {
-            Some(weights) => weights.iter().map(|weight| f64::from(*weight)).sum(),
-            None => self.labels.len() as f64,
-        }
-    }
-}
-
-impl Problem {
-    /// The class of each row.
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
-    }
-
-    /// How many train rows there are; they come first.
-    pub fn train_count(&self) -> usize {
-        self.train
-    }
-
-    /// The shape of the head that it fits.
-    pub fn shape(&self) -> HeadShape {
-        self.shape
-    }
-
-    /// What is minimised.
-    pub fn loss(&self) -> Loss {
-        self.loss
-    }
-
-    /// The same rows, all of them to fit on.
-    pub fn without_validation(&self) -> Problem {
-        let (features, labels, weights) = (self.features.clone(), self.labels.clone(), self.weights.clone());
-        Problem { train: labels.len(), features, labels, weights, loss: self.loss, shape: self.shape }
-    }
-
-    /// The train rows.
-    pub fn train(&self) -> Result<Rows<'_>, FitError> {
-        self.rows(0, self.train)
-    }
-
-    /// The validation rows; there may be none.
-    pub fn validation(&self) -> Result<Option<Rows<'_>>, FitError> {
-        let count = self.labels.len() - self.train;
-        if count == 0 { Ok(None) } else { self.rows(self.train, count).map(Some) }
-    }
-
-    /// Train and validation rows together.
-    pub fn everything(&self) -> Rows<'_> {
-        let weights = self.weights.as_deref().map(Arc::from);
-        Rows { features: self.features.clone(), labels: &self.labels, weights, loss: self.loss, shape: self.shape }
-    }
-
-    /// Where a fit starts that has nothing better: no weights, and the biases of the class frequencies (each class given
-    /// half an example more, so that one that is missing from the train rows has a bias).
-    pub fn start(&self) -> Vec<f64> {
-        let counts = count_classes(&self.labels[..self.train], self.shape.classes);
-        let total = self.train as f64 + 0.5 * self.shape.classes as f64;
-        let mut parameters = vec![0.0; self.shape.weights()];
-        parameters.extend(counts.iter().map(|count| self.loss.bias((*count as f64 + 0.5) / total)));
-        parameters
-    }
-
-    fn rows(&self, start: usize, count: usize) -> Result<Rows<'_>, FitError> {
-        let features = self.features.narrow(0, start, count)?;
-        let range = start..start + count;
-        let weights = self.weights.as_ref().map(|weights| Arc::from(&weights[range.clone()]));
-        Ok(Rows { features, labels: &self.labels[range], weights, loss: self.loss, shape: self.shape })
     }
 }
 

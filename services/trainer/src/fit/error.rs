@@ -43,6 +43,21 @@ pub enum FitError {
         /// The number of classes.
         classes: usize,
     },
+    /// A kind of head that gives each row one class, for rows that have sets of labels.
+    #[error("a {kind} head gives each example one label, and these have several or none: a sigmoid head is accepted")]
+    OneLabelEach {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// Class weights for rows that have sets of labels.
+    #[error(
+        "class weights have no meaning for examples with several labels or none: each label is fitted on its own, and its \
+         threshold is chosen for its own F1"
+    )]
+    ClassWeightsOfSets,
+    /// Every label is one that all rows have, or none.
+    #[error("every label is one that all examples have, or none: there is nothing to tell apart")]
+    NothingToTellApart,
     /// A class cannot be both fitted and checked.
     #[error("class {class} has {examples} examples to fit on, and needs at least 2")]
     TooFewExamples {

@@ -42,7 +42,7 @@ pub fn partings(problem: &Problem, folds: Option<usize>, seed: u64) -> Vec<Parti
         None => USUAL_FOLDS.min(problem.labels().len()),
         Some(folds) => folds,
     };
-    let fold_of = stratified(problem.labels(), problem.shape().classes, folds, seed);
+    let fold_of = stratified(problem.labels(), problem.strata(), folds, seed);
     let of = |fold: usize, inside: bool| (0..all).filter(|row| (fold_of[*row as usize] == fold) == inside).collect();
     (0..folds).map(|fold| Parting { fit: of(fold, false), measure: of(fold, true) }).collect()
 }
@@ -135,6 +135,7 @@ impl Subset {
         Rows {
             features: self.features.clone(),
             labels: &self.labels,
+            sets: None,
             weights: self.weights.as_deref().map(Into::into),
             loss: problem.loss(),
             shape: problem.shape(),

@@ -1,5 +1,6 @@
 //! What is minimised over the logits of a row.
 
+use super::labels::Truth;
 use super::sigmoid_rows;
 use super::softmax_rows::{self, RowSums};
 
@@ -11,7 +12,7 @@ pub enum Loss {
         /// The part of the truth that is spread evenly over all classes.
         smoothing: f64,
     },
-    /// `-Σ_k log sigmoid(±z_k)`: each label on its own.
+    /// `-Σ_k log sigmoid(±z_k)`: each label on its own. The only one for rows with sets of labels.
     Sigmoid {
         /// The part of the truth that is spread evenly over yes and no.
         smoothing: f64,
@@ -24,7 +25,9 @@ impl Loss {
     pub fn residuals(self, logits: &mut [f32], labels: &[u32], weights: Option<&[f32]>, bias: &[f32]) -> RowSums {
         match self {
             Loss::Softmax { smoothing } => softmax_rows::residuals(logits, labels, weights, smoothing as f32, bias),
-            Loss::Sigmoid { smoothing } => sigmoid_rows::residuals(logits, labels, weights, smoothing as f32, bias),
+            Loss::Sigmoid { smoothing } => {
+                sigmoid_rows::residuals(logits, Truth::One(labels), weights, smoothing as f32, bias)
+            }
         }
     }
 

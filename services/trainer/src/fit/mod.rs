@@ -7,7 +7,8 @@
 //! # Layout
 //! What goes in:
 //! - [`options`]: what a person may choose, and its limits. [`kind`]: the kinds of heads, and what each has to choose.
-//! - [`data`]: embeddings and classes, train rows first, checked once. [`class_weights`]: how much the examples of each class count.
+//! - [`labels`]: one class a row, or a set of labels. [`data`]: embeddings and labels, train rows first, checked once;
+//!   [`problem`]: the same, ready to be fitted on. [`class_weights`]: how much the examples of each class count.
 //! - [`split`]: which examples to fit on, to choose with and to measure on.
 //! - [`standardise`]: mean and scale of each feature, applied in place and folded back.
 //!
@@ -48,6 +49,7 @@ pub mod held_out;
 pub mod inverse;
 pub mod kernel;
 pub mod kind;
+pub mod labels;
 pub mod lbfgs;
 pub mod lda;
 pub mod line_search;
@@ -59,6 +61,7 @@ pub mod options;
 pub mod others;
 pub mod path;
 pub mod perceptron;
+pub mod problem;
 pub mod progress;
 pub mod random;
 pub mod ridge;
@@ -79,6 +82,7 @@ pub use data::TrainingData;
 pub use error::FitError;
 pub use head::{Head, HeadError, LinearHead};
 pub use kind::HeadKind;
+pub use labels::{LabelSets, Labels, Truth};
 pub use options::FitOptions;
 pub use path::L2Trial;
 pub use progress::{Phase, Progress};
@@ -127,7 +131,7 @@ pub fn fit_head(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<FittedHead, FitError> {
     options.check()?;
-    data.check_classes()?;
+    data.check(options)?;
     let (problem, scaling) = data.standardise(options)?;
     let fitted = match options.head {
         HeadKind::Softmax | HeadKind::Sigmoid => convex::fit(options.head, &problem, &scaling, options, progress)?,
@@ -163,3 +167,6 @@ mod tests;
 
 #[cfg(test)]
 mod kind_tests;
+
+#[cfg(test)]
+mod set_tests;

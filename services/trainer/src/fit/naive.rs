@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::HeadShape;
 use super::data::Rows;
+use super::labels::LabelSets;
 use super::loss::Loss;
 
 /// Random features and classes.
@@ -11,6 +12,8 @@ use super::loss::Loss;
 pub struct Case {
     pub features: Vec<f32>,
     pub labels: Vec<u32>,
+    /// Sets of labels instead, where there are any.
+    pub sets: Option<LabelSets>,
     pub shape: HeadShape,
     pub seed: u64,
     pub weights: Option<Vec<f32>>,
@@ -50,10 +53,37 @@ impl Case {
         Self {
             features,
             labels,
+            sets: None,
             shape: HeadShape { dim, classes },
             seed,
             weights: None,
             loss: Loss::Softmax { smoothing: 0.0 },
+        }
+    }
+
+    /// The same features with sets of labels: the first row has none, the second all, the last label is the third row's alone, and
+    /// the others are drawn.
+    pub fn random_sets(rows: usize, dim: usize, classes: usize, smoothing: f64, seed: u64) -> Self {
+        let mut case = Self::random(rows, dim, classes, seed);
+        let mut random = Random(seed ^ 0x5e75);
+        let mut sets: Vec<Vec<u32>> = (0..rows)
+            .map(|_| (0..classes as u32).filter(|class| *class as usize + 1 < classes && random.unit() > 0.2).collect())
+            .collect();
+        let all: Vec<u32> = (0..classes as u32).collect();
+        sets.iter_mut().take(1).for_each(Vec::clear);
+        sets.iter_mut().skip(1).take(1).for_each(|set| set.clone_from(&all));
+        sets.iter_mut().skip(2).take(1).for_each(|set| set.push(classes as u32 - 1));
+        let sets = LabelSets::new(sets.iter().map(Vec::as_slice));
+        case.labels = sets.strata(classes);
+        (case.sets, case.loss) = (Some(sets), Loss::Sigmoid { smoothing });
+        case
+    }
+
+    /// The labels of a row.
+    fn of(&self, row: usize) -> &[u32] {
+        match &self.sets {
+            Some(sets) => sets.rows().of(row),
+            None => &self.labels[row..=row],
         }
     }
 
@@ -69,6 +99,7 @@ impl Case {
         Rows {
             features,
             labels: &self.labels,
+            sets: self.sets.as_ref().map(LabelSets::rows),
             weights: self.weights.as_deref().map(Into::into),
             loss: self.loss,
             shape: self.shape,
@@ -84,13 +115,13 @@ impl Case {
         let mut value = l2 / 2.0 * parameters[..weights].iter().map(|w| w * w).sum::<f64>();
         let mut gradient: Vec<f64> =
             parameters.iter().enumerate().map(|(at, p)| if at < weights { l2 * p } else { 0.0 }).collect();
-        for (row, (x, &label)) in self.features.chunks(dim).zip(&self.labels).enumerate() {
+        for (row, x) in self.features.chunks(dim).enumerate() {
             let logit = |class: usize| {
                 let dot: f64 = (0..dim).map(|j| f64::from(x[j]) * parameters[j * classes + class]).sum();
                 dot + parameters[weights + class]
             };
             let logits: Vec<f64> = (0..classes).map(logit).collect();
-            let (losses, residuals) = self.row(&logits, label as usize);
+            let (losses, residuals) = self.row(&logits, self.of(row));
             value += weight(row) * losses / n;
             for (class, residual) in residuals.into_iter().enumerate() {
                 let residual = weight(row) * residual / n;
@@ -104,9 +135,9 @@ impl Case {
 
 impl Case {
     /// The loss of one row, and its derivatives by the logits.
-    fn row(&self, logits: &[f64], label: usize) -> (f64, Vec<f64>) {
+    fn row(&self, logits: &[f64], labels: &[u32]) -> (f64, Vec<f64>) {
         let classes = logits.len();
-        let one = |class: usize| f64::from(u8::from(class == label));
+        let one = |class: usize| f64::from(u8::from(labels.contains(&(class as u32))));
         match self.loss {
             Loss::Softmax { smoothing } => {
                 let target = |class: usize| (1.0 - smoothing) * one(class) + smoothing / classes as f64;

@@ -106,7 +106,7 @@ fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
         (0..classes).flat_map(|class| weights.iter().skip(class).step_by(classes).map(|&w| w as f32)).collect();
     let take = |logits: &mut [f32], range: Range<usize>| {
         let weights = rows.weights.as_ref().map(|weights| &weights[range.clone()]);
-        rows.loss.residuals(logits, &rows.labels[range], weights, &bias)
+        rows.residuals(logits, range, weights, &bias)
     };
     let (storage, layout) = rows.features.storage_and_layout();
     let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
@@ -116,7 +116,8 @@ fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
     fused::pass(Matrix { features, dim, classes }, &transposed, &take)
 }
 
-/// Mean log loss in nats, without smoothing, and accuracy, of `parameters` on `rows`, each row counting by its weight.
+/// Mean log loss in nats, without smoothing, and accuracy, of `parameters` on `rows`, each row counting by its weight. Where rows
+/// have sets of labels, the log loss of a row is the sum over all labels, and a row is right if all its labels are.
 pub fn measure(rows: &Rows<'_>, parameters: &[f64]) -> Result<(f64, f64), FitError> {
     let rows = &Rows { loss: rows.loss.plain(), ..rows.clone() };
     let sums = each_block(rows, parameters, |_, _| Ok(()))?;
@@ -150,7 +151,7 @@ fn each_block(
     each_product(rows, parameters, |first, block, mut logits| {
         let range = first..first + logits.len() / bias.len();
         let weights = rows.weights.as_ref().map(|weights| &weights[range.clone()]);
-        sums.add(rows.loss.residuals(&mut logits, &rows.labels[range], weights, &bias));
+        sums.add(rows.residuals(&mut logits, range, weights, &bias));
         take(block, logits)
     })?;
     Ok(sums)
@@ -195,9 +196,14 @@ mod tests {
 
     /// A problem of this size and parameters for it, from a seed; every other one with weights.
     fn compare(rows: usize, dim: usize, classes: usize, loss: Loss, seed: u64) -> Result<(), TestCaseError> {
-        let l2 = 10f64.powi((seed % 7) as i32 - 6);
         let mut case = naive::Case::random(rows, dim, classes, seed);
         case.loss = loss;
+        compare_case(case, seed)
+    }
+
+    fn compare_case(mut case: naive::Case, seed: u64) -> Result<(), TestCaseError> {
+        let (l2, loss) = (10f64.powi((seed % 7) as i32 - 6), case.loss);
+        let rows = case.labels.len();
         if seed % 2 == 1 {
             case.weights = Some((0..rows).map(|row| (row % 4) as f32 / 2.0).collect());
             prop_assume!(rows > 1);
@@ -225,6 +231,21 @@ mod tests {
         ) {
             compare(rows, dim, classes, loss, seed)?;
         }
+
+        /// Sets of labels among which are empty ones, full ones, and a label that one row alone has.
+        #[test]
+        fn of_sets_of_labels_too(
+            rows in 1usize..60, dim in 1usize..40, classes in 1usize..9, smoothing in 0.0..0.5f64, seed in any::<u64>(),
+        ) {
+            let smoothing = if seed % 3 == 0 { 0.0 } else { smoothing };
+            compare_case(naive::Case::random_sets(rows, dim, classes, smoothing, seed), seed)?;
+        }
+    }
+
+    #[test]
+    fn more_blocks_and_classes_of_sets_agree_with_f64() {
+        compare_case(naive::Case::random_sets(2 * BLOCK_ROWS + 77, 7, 3, 0.1, 5), 5).unwrap();
+        compare_case(naive::Case::random_sets(2 * BLOCK_ROWS + 77, 3, MAX_CLASSES + 1, 0.0, 4), 4).unwrap();
     }
 
     #[test]
@@ -246,13 +267,15 @@ mod tests {
     #[test]
     fn gradient_is_the_slope_of_the_objective() {
         for loss in [Loss::Softmax { smoothing: 0.1 }, Loss::Sigmoid { smoothing: 0.1 }] {
-            gradient_is_the_slope(loss);
+            let mut case = naive::Case::random(40, 6, 3, 11);
+            case.loss = loss;
+            gradient_is_the_slope(&case);
         }
+        gradient_is_the_slope(&naive::Case::random_sets(40, 6, 3, 0.1, 11));
+        gradient_is_the_slope(&naive::Case::random_sets(40, 6, 1, 0.0, 12));
     }
 
-    fn gradient_is_the_slope(loss: Loss) {
-        let mut case = naive::Case::random(40, 6, 3, 11);
-        case.loss = loss;
+    fn gradient_is_the_slope(case: &naive::Case) {
         let parameters = case.parameters();
         let mut objective = MeanLoss::new(case.rows(), 0.3);
         let mut gradient = vec![0.0; parameters.len()];

@@ -57,6 +57,7 @@ impl Runs {
         let mut run = live.run();
         run.set_head_kind(trained.kind);
         run.head_kind_trials = trained.comparison;
+        run.head_kind_reason = trained.reason;
         Ok(self.store.register(&live.tenant, trained.head, &trained.weights, run).await?)
     }
 }

@@ -68,6 +68,7 @@ impl TrainingService for Training {
         let row = existing(&self.store, &tenant, &name).await?;
         let examples = self.examples(&tenant, &row, &wanted).await?;
         let snapshot = Snapshot::new(&examples);
+        options::suit(&mut fit, options.as_ref(), &row).map_err(refuse)?;
         options::weigh(&mut fit, options.as_ref(), &snapshot.labels).map_err(refuse)?;
         let fitting = snapshot.check(&row, &fit, self.runs.most_bytes());
         fitting.map_err(|message| status::precondition("dataset", message))?;

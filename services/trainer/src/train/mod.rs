@@ -1,10 +1,11 @@
 //! One run: from a dataset's examples to a head with its report.
 //!
 //! # Layout
-//! - [`snapshot`] is the dataset at one moment, checked and planned.
+//! - [`snapshot`] is the dataset at one moment, planned; [`check`] says whether a head can be fitted on it.
 //! - [`options`] are the choices of the person who trains.
 //! - [`effort`] says which evidence is gathered; [`evidence`] gathers it.
-//! - [`report`](mod@report) is the evidence that the head is accepted on; [`warnings`](mod@warnings) is what speaks against it.
+//! - [`report`](mod@report) is the evidence that the head is accepted on, and [`set_report`] that of one that gives sets of labels.
+//!   [`warnings`](mod@warnings) and [`set_warnings`] are what speaks against it.
 //! - [`told`] is what whoever watches hears.
 
 use graft_proto::v1::{Head, HeadKind, HeadKindTrial, TrainingProgress, TrainingRun};
@@ -20,15 +21,18 @@ use self::{
 };
 use crate::{
     error::{RunError, StoreError},
-    fit::{self, FitOptions, TrainingData, head},
+    fit::{self, FitOptions, FittedHead, Labels, TrainingData, head},
     names::{Name, Tenant},
     store::{Store, datasets::DatasetRow, now, timestamp},
 };
 
+pub mod check;
 pub mod effort;
 pub mod evidence;
 pub mod options;
 pub mod report;
+pub mod set_report;
+pub mod set_warnings;
 pub mod snapshot;
 pub mod told;
 pub mod warnings;
@@ -44,6 +48,8 @@ pub struct Trained {
     pub kind: HeadKind,
     /// The kinds that were compared, the best first.
     pub comparison: Vec<HeadKindTrial>,
+    /// Why it is of that kind; empty where the kind was told.
+    pub reason: String,
 }
 
 /// Fit a head for `run` and measure it. At most
@@ -62,19 +68,21 @@ pub async fn run(
     let snapshot = Snapshot::of_run(store, tenant, &dataset, run).await?;
     let unusable = |error: OptionError| RunError::Dataset(error.to_string());
     let mut options = options::parse(run.options.as_ref()).map_err(unusable)?;
+    let suited = options::suit(&mut options, run.options.as_ref(), &dataset).map_err(unusable)?;
     options::weigh(&mut options, run.options.as_ref(), &snapshot.labels).map_err(unusable)?;
     snapshot.check(&dataset, &options, most_bytes).map_err(RunError::Dataset)?;
 
     let plan = &snapshot.plan;
-    let fit_on = snapshot.classes(&[&plan.train[..], &plan.validation].concat());
+    let labels = |indices: &[usize]| snapshot.labelled(indices, dataset.multi_label);
+    let fit_on = labels(&[&plan.train[..], &plan.validation].concat());
     let (classes, train, dimension) = (snapshot.labels.len(), plan.train.len(), dataset.dimension as usize);
     let mut embeddings = store.embeddings(tenant, &dataset, &snapshot.hashes()).await?;
     let held_out = embeddings.split_off(fit_on.len() * dimension);
-    let test = Labelled { embeddings: held_out, classes: snapshot.classes(&plan.test) };
+    let test = Labelled { embeddings: held_out, labels: labels(&plan.test) };
     let effort = effort(run, fit_on.len(), classes, embeddings.len() * size_of::<f32>(), most_bytes);
     let mut told = Told::new(Box::new(watch), effort);
 
-    let data = TrainingData::new(embeddings, dimension, fit_on.clone(), classes, train)?;
+    let data = TrainingData::of(embeddings, dimension, fit_on.clone(), classes, train)?;
     let fit_options = options.clone();
     let (fitted, mut told) = blocking(move || {
         let fitted = fit::fit_head(data, &fit_options, &mut |now| told.fit(now))?;
@@ -83,10 +91,11 @@ pub async fn run(
     })
     .await??;
     let link = fitted.head.link();
-    let validation = snapshot.classes(&plan.validation);
-    let tuned = Tuned::choose(fitted.selection_logits.as_deref(), &validation, classes, link);
+    let validation = labels(&plan.validation);
+    let tuned = Tuned::choose(fitted.selection_logits.as_deref(), validation.truth(), classes, link);
     let options = FitOptions { head: fitted.kind, ..options };
-    let how = Fitted { options, l2: fitted.l2, link, temperature: tuned.temperature, classes, dimension };
+    let thresholds = fitted.head.thresholds().unwrap_or_default().to_vec();
+    let how = Fitted { options, l2: fitted.l2, link, temperature: tuned.temperature, thresholds, classes, dimension };
 
     // The fit has used its embeddings up. Reading them again takes less than a copy would that is held all along.
     let again = read_again(store, tenant, &dataset, &snapshot, fit_on).await?;
@@ -96,14 +105,14 @@ pub async fn run(
             Some(fit_on) => gather(&how, fit_on, &test, effort, &mut told)?,
             None => Evidence::default(),
         };
-        Ok::<_, fit::FitError>((fitted, logits, test.classes, evidence))
+        Ok::<_, fit::FitError>((fitted, logits, test.labels, evidence))
     })
     .await??;
 
     let (mut fitted, report) = blocking({
         let snapshot = snapshot.clone();
         move || {
-            let report = report(&snapshot, &fitted, tuned, &logits, &test, &evidence);
+            let report = report(&snapshot, &fitted, tuned, &logits, test.truth(), &evidence);
             (fitted, report)
         }
     })
@@ -122,6 +131,7 @@ pub async fn run(
         create_time: Some(timestamp(now())),
         graft_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    let reason = suited.or_else(|| best_of(&fitted)).unwrap_or_default();
     let comparison = fitted.comparison.iter().map(|trial| HeadKindTrial {
         kind: options::name(trial.kind) as i32,
         setting: trial.setting,
@@ -129,7 +139,22 @@ pub async fn run(
         accuracy: trial.accuracy,
     });
     let comparison = comparison.collect();
-    Ok(Trained { head, weights: fitted.head, kind: options::name(fitted.kind), comparison })
+    Ok(Trained { head, weights: fitted.head, kind: options::name(fitted.kind), comparison, reason })
+}
+
+/// Why the kind was taken that did best in the comparison, if there was one.
+fn best_of(fitted: &FittedHead) -> Option<String> {
+    let best = fitted.comparison.first()?;
+    let loss = best.log_loss;
+    Some(match fitted.comparison.get(1) {
+        Some(next) => format!(
+            "its log loss in cross-validation, {loss:.4}, was the least of {} kinds; the next was {} with {:.4}",
+            fitted.comparison.len(),
+            next.kind.name(),
+            next.log_loss
+        ),
+        None => format!("no other kind suits these examples; its log loss in cross-validation is {loss:.4}"),
+    })
 }
 
 fn effort(run: &TrainingRun, rows: usize, classes: usize, bytes: usize, most_bytes: usize) -> Effort {
@@ -143,10 +168,10 @@ async fn read_again(
     tenant: &Tenant,
     dataset: &DatasetRow,
     snapshot: &Snapshot,
-    classes: Vec<u32>,
+    labels: Labels,
 ) -> Result<Option<Labelled>, RunError> {
-    match store.embeddings(tenant, dataset, &snapshot.hashes()[..classes.len()]).await {
-        Ok(embeddings) => Ok(Some(Labelled { embeddings, classes })),
+    match store.embeddings(tenant, dataset, &snapshot.hashes()[..labels.len()]).await {
+        Ok(embeddings) => Ok(Some(Labelled { embeddings, labels })),
         Err(StoreError::Damaged { file, reason }) => {
             tracing::warn!(dataset = dataset.name, file, reason, "the evidence of a head is not complete");
             Ok(None)

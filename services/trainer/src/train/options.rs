@@ -2,7 +2,10 @@
 
 use graft_proto::v1::{HeadKind as Wanted, TrainingOptions};
 
-use crate::fit::{ClassWeights, FitError, FitOptions, HeadKind};
+use crate::{
+    fit::{ClassWeights, FitError, FitOptions, HeadKind},
+    store::datasets::DatasetRow,
+};
 
 /// An option that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +41,50 @@ pub fn parse(wanted: Option<&TrainingOptions>) -> Result<FitOptions, OptionError
     }
     options.check().map_err(refuse)?;
     Ok(options)
+}
+
+/// Makes the choices fit the dataset: examples with sets of labels are fitted by a sigmoid head alone. Gives the reason, where the
+/// kind was not told.
+///
+/// # Errors
+/// A choice that has no meaning for sets of labels.
+pub fn suit(
+    options: &mut FitOptions,
+    wanted: Option<&TrainingOptions>,
+    dataset: &DatasetRow,
+) -> Result<Option<String>, OptionError> {
+    if !dataset.multi_label {
+        return Ok(None);
+    }
+    let name = &dataset.name;
+    let default = TrainingOptions::default();
+    let wanted = wanted.unwrap_or(&default);
+    let told = match wanted.head_kind() {
+        Wanted::Unspecified | Wanted::Auto => false,
+        Wanted::Sigmoid => true,
+        kind => {
+            let message = format!(
+                "{} gives each image one label, and `{name}` is multi-label; HEAD_KIND_SIGMOID is accepted, and \
+                 HEAD_KIND_AUTO and none, which choose it",
+                kind.as_str_name()
+            );
+            return Err(OptionError { field: "options.head_kind", message });
+        }
+    };
+    let refused = [
+        ("options.balance_classes", wanted.balance_classes, "false"),
+        ("options.class_weights", !wanted.class_weights.is_empty(), "none"),
+    ];
+    if let Some((field, _, accepted)) = refused.into_iter().find(|(_, given, _)| *given) {
+        let message = format!(
+            "`{name}` is multi-label: each label is fitted on its own, and its threshold is chosen for its own F1, so that no \
+             other takes its weight; {accepted} is accepted"
+        );
+        return Err(OptionError { field, message });
+    }
+    options.head = HeadKind::Sigmoid;
+    let reason = format!("`{name}` is multi-label, so each label needs a probability of its own");
+    Ok((!told).then_some(reason))
 }
 
 /// Adds what each class counts: the weights that were told by label, and 1 for the labels that were not.
@@ -136,6 +183,36 @@ mod tests {
         for wanted in 1..=8 {
             assert_eq!(name(kind(wanted).unwrap()) as i32, wanted);
         }
+    }
+
+    #[test]
+    fn sets_of_labels_take_a_sigmoid_head_and_no_class_weights() {
+        let dataset = |multi_label| DatasetRow {
+            id: 1,
+            name: "tags".into(),
+            backbone: "net".into(),
+            space: "net@0".into(),
+            dimension: 3,
+            create_time: 0,
+            multi_label,
+        };
+        let suit_one = |wanted: &TrainingOptions, multi_label| {
+            let mut options = parse(Some(wanted)).unwrap();
+            suit(&mut options, Some(wanted), &dataset(multi_label)).map(|reason| (options.head, reason))
+        };
+        let kind = |kind: Wanted| TrainingOptions { head_kind: kind as i32, ..Default::default() };
+        for wanted in [Wanted::Unspecified, Wanted::Auto] {
+            let (head, reason) = suit_one(&kind(wanted), true).unwrap();
+            assert!(head == HeadKind::Sigmoid && reason.unwrap().contains("`tags` is multi-label"));
+        }
+        assert_eq!(suit_one(&kind(Wanted::Sigmoid), true), Ok((HeadKind::Sigmoid, None)));
+        assert_eq!(suit_one(&kind(Wanted::Lda), false), Ok((HeadKind::Lda, None)));
+        let refused = suit_one(&kind(Wanted::Lda), true).unwrap_err();
+        assert!(refused.field == "options.head_kind" && refused.message.contains("HEAD_KIND_SIGMOID"));
+        let balanced = TrainingOptions { balance_classes: true, ..Default::default() };
+        assert_eq!(suit_one(&balanced, true).unwrap_err().field, "options.balance_classes");
+        let weighted = TrainingOptions { class_weights: [("cat".to_owned(), 2.0)].into(), ..Default::default() };
+        assert_eq!(suit_one(&weighted, true).unwrap_err().field, "options.class_weights");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use graft_proto::v1::{
 };
 
 use super::{
-    evidence::{Evidence, probabilities},
+    evidence::{Evidence, Suspects, probabilities},
+    set_report,
     snapshot::Snapshot,
     warnings::warnings,
 };
@@ -21,19 +22,19 @@ use crate::{
         mistakes::most_confident,
         predictions,
         ranking::{macro_average, one_vs_rest},
-        unknown,
+        sets, unknown,
     },
-    fit::{self, FittedHead, head::Link},
+    fit::{FittedHead, Truth, head::Link},
 };
 
 /// Mistakes that are kept.
-const MOST_MISTAKES: usize = 50;
+pub(super) const MOST_MISTAKES: usize = 50;
 /// Likely label errors that are kept.
-const MOST_LABEL_ERRORS: usize = 100;
+pub(super) const MOST_LABEL_ERRORS: usize = 100;
 /// How many classes may be named, where the right one among them counts.
 const TOP: [usize; 4] = [2, 3, 5, 10];
 /// Where chance begins for the resamples: the same for every report, so that the same head has the same intervals.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 
 /// What was chosen on the validation split after the fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,9 +49,17 @@ pub struct Tuned {
 
 impl Tuned {
     /// Chosen on the validation rows, by the logits of a head that never saw them; without any, nothing is. The temperature
-    /// is for classes that exclude each other, not for labels that each have a probability of their own.
-    pub fn choose(logits: Option<&[f32]>, truth: &[u32], classes: usize, link: Link) -> Tuned {
+    /// is for classes that exclude each other, or for sets of labels, not for labels that each have a probability of their own
+    /// where an example has one class all the same.
+    pub fn choose(logits: Option<&[f32]>, truth: Truth<'_>, classes: usize, link: Link) -> Tuned {
         let Some(logits) = logits else { return Tuned { temperature: 1.0, answer_from: None, link } };
+        let truth = match truth {
+            Truth::One(truth) => truth,
+            Truth::Sets(_) => {
+                let temperature = sets::calibration::temperature(logits, &truth.dense(classes), classes);
+                return Tuned { temperature: temperature.unwrap_or(1.0), answer_from: None, link };
+            }
+        };
         let temperature = match link {
             Link::Softmax => calibration::temperature(logits, truth, classes).unwrap_or(1.0),
             Link::Sigmoid => 1.0,
@@ -60,8 +69,25 @@ impl Tuned {
     }
 }
 
-/// How a head did: `logits`, `[rows, classes]`, before the temperature, against the classes in `truth`.
+/// How a head did: `logits`, `[rows, classes]`, before the temperature, against `truth`.
 pub fn report(
+    snapshot: &Snapshot,
+    fitted: &FittedHead,
+    tuned: Tuned,
+    logits: &[f32],
+    truth: Truth<'_>,
+    evidence: &Evidence,
+) -> Report {
+    let mut report = match truth {
+        Truth::One(truth) => of_classes(snapshot, fitted, tuned, logits, truth, evidence),
+        Truth::Sets(_) => set_report::report(snapshot, fitted, tuned, logits, truth, evidence),
+    };
+    report.warnings = warnings(&report, evidence);
+    report
+}
+
+/// The report of a head that gives each example one class.
+fn of_classes(
     snapshot: &Snapshot,
     fitted: &FittedHead,
     tuned: Tuned,
@@ -77,8 +103,7 @@ pub fn report(
     let ranking = macro_average(&rankings);
     let plan = &snapshot.plan;
     let fit_on = snapshot.classes(&[&plan.train[..], &plan.validation].concat());
-    let trial = |trial: &fit::L2Trial| L2Trial { l2: trial.l2, log_loss: trial.log_loss, accuracy: trial.accuracy };
-    let mut report = Report {
+    Report {
         accuracy: counts.accuracy(),
         balanced_accuracy: counts.balanced_accuracy(),
         macro_precision: counts.macro_precision(),
@@ -99,10 +124,13 @@ pub fn report(
         calibration: (!truth.is_empty()).then(|| calibration(logits, &served, truth, classes, tuned)),
         unknown: tuned.answer_from.map(|threshold| unknown_threshold(&served, truth, classes, threshold)),
         mistakes: mistakes(snapshot, &served, truth),
-        label_errors: evidence.label_errors.as_ref().map(|errors| label_errors(snapshot, errors)),
+        label_errors: match &evidence.label_errors {
+            Some(Suspects::Classes(errors)) => Some(label_errors(snapshot, errors)),
+            Some(Suspects::Sets(_)) | None => None,
+        },
         learning_curve: learning_curve(evidence, fit_on.len(), truth.len(), counts.accuracy()),
         l2: fitted.l2,
-        l2_trials: fitted.trials.iter().map(trial).collect(),
+        l2_trials: l2_trials(fitted, classes),
         train_count: fit_on.len() as u64,
         validation_count: plan.validation.len() as u64,
         test_count: truth.len() as u64,
@@ -110,9 +138,15 @@ pub fn report(
         converged: fitted.converged,
         snapshot: snapshot.id.clone(),
         warnings: Vec::new(),
-    };
-    report.warnings = warnings(&report, evidence);
-    report
+        multi_label: None,
+    }
+}
+
+/// How each L2 did. The log loss of a sigmoid head is the sum over its labels; told is their mean.
+pub(super) fn l2_trials(fitted: &FittedHead, classes: usize) -> Vec<L2Trial> {
+    let labels = if fitted.head.link() == Link::Sigmoid { classes as f64 } else { 1.0 };
+    let trials = fitted.trials.iter();
+    trials.map(|t| L2Trial { l2: t.l2, log_loss: t.log_loss / labels, accuracy: t.accuracy }).collect()
 }
 
 fn class_reports(
@@ -134,6 +168,9 @@ fn class_reports(
             roc_auc: ranking.map(|figures| figures.roc_auc),
             average_precision: ranking.map(|figures| figures.average_precision),
             train_count,
+            counts: None,
+            threshold: None,
+            calibration_error: None,
         })
         .collect()
 }
@@ -142,7 +179,6 @@ fn intervals(probabilities: &[f32], predicted: &[u32], truth: &[u32], classes: u
     let log_losses = log_losses(probabilities, truth, classes);
     let rows = bootstrap::Rows { probabilities, predicted, log_losses: &log_losses, truth, classes };
     let found = bootstrap::intervals(&rows, RESAMPLES, SEED)?;
-    let interval = |found: bootstrap::Interval| Interval { low: found.low, high: found.high };
     Some(Intervals {
         resamples: RESAMPLES as u32,
         accuracy: Some(interval(found.accuracy)),
@@ -154,18 +190,28 @@ fn intervals(probabilities: &[f32], predicted: &[u32], truth: &[u32], classes: u
     })
 }
 
+/// As the API tells it.
+pub(super) fn interval(found: bootstrap::Interval) -> Interval {
+    Interval { low: found.low, high: found.high }
+}
+
 fn calibration(logits: &[f32], served: &[f32], truth: &[u32], classes: usize, tuned: Tuned) -> Calibration {
     let before = calibration::reliability(&probabilities(logits, classes, 1.0, tuned.link), truth, classes);
     let after = calibration::reliability(served, truth, classes);
+    told(tuned.temperature, &before, &after)
+}
+
+/// Both sets of bins as the API tells them.
+pub(super) fn told(temperature: f64, before: &[calibration::Bin], after: &[calibration::Bin]) -> Calibration {
     let bin = |bin: &calibration::Bin| ReliabilityBin {
         count: bin.count,
         confidence: bin.confidence,
         accuracy: bin.accuracy,
     };
     Calibration {
-        temperature: tuned.temperature,
-        error_before: calibration::expected_error(&before),
-        error_after: calibration::expected_error(&after),
+        temperature,
+        error_before: calibration::expected_error(before),
+        error_after: calibration::expected_error(after),
         before: before.iter().map(bin).collect(),
         after: after.iter().map(bin).collect(),
     }
@@ -220,7 +266,12 @@ fn label_errors(snapshot: &Snapshot, errors: &[label_errors::LabelError]) -> Lab
 }
 
 /// The points of the curve with the head itself at its end, and what twice its examples would give.
-fn learning_curve(evidence: &Evidence, fit_on: usize, tested: usize, accuracy: f64) -> Option<LearningCurve> {
+pub(super) fn learning_curve(
+    evidence: &Evidence,
+    fit_on: usize,
+    tested: usize,
+    accuracy: f64,
+) -> Option<LearningCurve> {
     if evidence.curve.is_empty() {
         return None;
     }

@@ -1,22 +1,18 @@
-//! A dataset at one moment: whether a head can be fitted on it, and what of it is used for what.
+//! A dataset at one moment, and what of it is used for what.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::{
     content::ContentHash,
     error::RunError,
     fit::{
-        FitOptions,
-        data::MAX_PARAMETERS,
+        LabelSets, Labels,
         split::{self, Plan},
     },
-    names::{MOST_LABELS, Tenant},
+    names::Tenant,
     store::{Store, datasets::DatasetRow, examples::ExampleRow},
 };
 use graft_proto::v1::{Split, TrainingRun};
-
-/// Examples that a class needs, the test split left out.
-const LEAST_EXAMPLES: usize = 2;
 
 /// Examples with their classes numbered and their uses planned.
 #[derive(Clone, Debug)]
@@ -24,10 +20,10 @@ pub struct Snapshot {
     /// The classes, sorted by label.
     pub labels: Vec<String>,
     /// The classes of each example, indices into `labels`, sorted: exactly one unless the dataset is multi-label.
-    truth: Vec<Vec<u32>>,
+    pub(super) truth: Vec<Vec<u32>>,
     /// The uses of the examples.
     pub plan: Plan,
-    hashes: Vec<ContentHash>,
+    pub(super) hashes: Vec<ContentHash>,
     ids: Vec<String>,
     /// BLAKE3 over the examples, labels and splits, in hexadecimal.
     pub id: String,
@@ -69,7 +65,7 @@ impl Snapshot {
         let truth: Vec<Vec<u32>> = examples.iter().map(|e| e.labels.iter().map(number).collect()).collect();
         let splits: Vec<Split> = examples.iter().map(|example| example.split).collect();
         Snapshot {
-            plan: split::plan(&strata(&truth, labels.len()), &splits),
+            plan: split::plan(&LabelSets::new(truth.iter().map(Vec::as_slice)).strata(labels.len()), &splits),
             hashes: examples.iter().map(|example| example.hash).collect(),
             ids: examples.iter().map(name).collect(),
             id: identify(examples),
@@ -97,6 +93,11 @@ impl Snapshot {
         indices.iter().map(|index| self.truth[*index].first().copied().unwrap_or(0)).collect()
     }
 
+    /// What is right for some examples: a class each, or a set of labels each if they are of a `multi_label` dataset.
+    pub fn labelled(&self, indices: &[usize], multi_label: bool) -> Labels {
+        if multi_label { Labels::Sets(LabelSets::new(self.truth(indices))) } else { Labels::One(self.classes(indices)) }
+    }
+
     /// The classes of some examples, each of which has any number.
     pub fn truth(&self, indices: &[usize]) -> Vec<&[u32]> {
         indices.iter().map(|index| self.truth[*index].as_slice()).collect()
@@ -105,66 +106,6 @@ impl Snapshot {
     /// What some examples are called: their ids, or their hashes where the dataset knows no id.
     pub fn ids(&self, indices: &[usize]) -> Vec<&str> {
         indices.iter().map(|index| self.ids[*index].as_str()).collect()
-    }
-
-    /// Whether a head can be fitted; if not, why, and what to do. `most_bytes` of embeddings may be held in memory.
-    pub fn check(&self, dataset: &DatasetRow, options: &FitOptions, most_bytes: usize) -> Result<(), String> {
-        let (name, classes) = (&dataset.name, self.labels.len());
-        if self.hashes.is_empty() {
-            return Err(format!("`{name}` holds no example; import some first"));
-        }
-        if let [only] = &self.labels[..] {
-            return Err(format!(
-                "`{name}` has one class, `{only}`; a classifier needs two or more: import examples of another"
-            ));
-        }
-        let dimension = dataset.dimension as usize;
-        let most_classes = MOST_LABELS.min(MAX_PARAMETERS / (dimension + 1));
-        if classes > most_classes {
-            return Err(format!(
-                "`{name}` has {classes} classes; at most {most_classes} are accepted with embeddings of {dimension} numbers"
-            ));
-        }
-        let bytes = self.hashes.len().saturating_mul(dimension * size_of::<f32>());
-        if bytes > most_bytes {
-            return Err(format!(
-                "the embeddings of `{name}` take {} MiB; {} MiB are accepted: raise --training-mib, or train on fewer",
-                bytes.div_ceil(1 << 20),
-                most_bytes >> 20
-            ));
-        }
-        if dataset.multi_label {
-            return Err(format!("`{name}` is multi-label; heads with several labels an image are not fitted yet"));
-        }
-        self.check_classes(name)?;
-        if self.plan.validation.is_empty() && options.l2.len() > 1 {
-            return Err(format!(
-                "`{name}` has too few examples to choose among {} values of L2: import more, or name one value",
-                options.l2.len()
-            ));
-        }
-        Ok(())
-    }
-
-    /// Each class needs examples beside the test split, and something must be there to fit on.
-    fn check_classes(&self, name: &str) -> Result<(), String> {
-        let mut counts: BTreeMap<u32, usize> = (0..self.labels.len() as u32).map(|class| (class, 0)).collect();
-        for index in self.plan.train.iter().chain(&self.plan.validation) {
-            for class in &self.truth[*index] {
-                *counts.entry(*class).or_default() += 1;
-            }
-        }
-        if let Some((class, count)) = counts.iter().find(|(_, count)| **count < LEAST_EXAMPLES) {
-            let label = &self.labels[*class as usize];
-            return Err(format!(
-                "class `{label}` of `{name}` has {count} examples to fit on; at least {LEAST_EXAMPLES} are needed beside the \
-                 test split: import more, or leave the class out"
-            ));
-        }
-        if self.plan.train.is_empty() {
-            return Err(format!("`{name}` has no example in the train split; import some with SPLIT_TRAIN"));
-        }
-        Ok(())
     }
 }
 
@@ -191,18 +132,10 @@ fn name(example: &ExampleRow) -> String {
     if example.id.is_empty() { example.hash.to_hex() } else { example.id.clone() }
 }
 
-/// The class of each example that its split is balanced by: the rarest of its classes; those without one are a class of
-/// their own.
-fn strata(truth: &[Vec<u32>], classes: usize) -> Vec<u32> {
-    let mut counts = vec![0usize; classes];
-    truth.iter().flatten().for_each(|class| counts[*class as usize] += 1);
-    let rarest = |of: &Vec<u32>| of.iter().copied().min_by_key(|class| (counts[*class as usize], *class));
-    truth.iter().map(|of| rarest(of).unwrap_or(classes as u32)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::FitOptions;
 
     /// `a+b` are two labels.
     fn labels(text: &str) -> Vec<String> {
@@ -275,8 +208,23 @@ mod tests {
             let named: Vec<&String> = truth.iter().map(|class| &snapshot.labels[*class as usize]).collect();
             assert!(**id == row.id && named.into_iter().eq(&row.labels));
         }
+        let sets = Labels::Sets(LabelSets::new(rows.iter().map(|row| match row.labels.len() {
+            2 => &[0, 1][..],
+            1 if row.labels[0] == "a" => &[0],
+            1 => &[1],
+            _ => &[],
+        })));
+        assert_eq!(snapshot.labelled(&all, true), sets);
         let multi_label = DatasetRow { multi_label: true, ..dataset(3) };
-        assert!(snapshot.check(&multi_label, &FitOptions::default(), 1 << 20).unwrap_err().contains("multi-label"));
+        let check = |given: &[(&str, Split)]| {
+            Snapshot::new(&examples(given)).check(&multi_label, &FitOptions::default(), 1 << 20)
+        };
+        let (train, test) = (Split::Train, Split::Test);
+        assert_eq!(check(&[("a", train), ("", train), ("a", test)]), Ok(()), "one label can be there or not");
+        let same = check(&[("a+b", train), ("a+b", train), ("", test)]).unwrap_err();
+        assert!(same.contains("the same labels"), "{same}");
+        let none = check(&[("a", train), ("", train), ("b", test)]).unwrap_err();
+        assert!(none.contains("`b`") && none.contains("has 0 ") && none.contains("at least 1 "), "{none}");
         let id = |given| Snapshot::new(&examples(given)).id;
         assert_ne!(id(&[("a+b", Split::Train)]), id(&[("ab", Split::Train)]));
         assert_ne!(id(&[("", Split::Train)]), id(&[("a", Split::Train)]));

@@ -2,15 +2,15 @@
 
 use graft_proto::v1::{Report, Warning, WarningKind};
 
-use super::evidence::Evidence;
+use super::{evidence::Evidence, set_warnings};
 use crate::evaluate::bootstrap::wilson;
 
 /// Warnings of one kind about single classes; what is more is told in one.
 const MOST_OF_A_KIND: usize = 8;
 /// Examples of a class to fit on, below which its weights are chance more than knowledge.
-const FEW_TRAIN: u64 = 20;
+pub(super) const FEW_TRAIN: u64 = 20;
 /// Examples of a class to measure on, below which its figures say next to nothing: one more mistake is 20 points.
-const FEW_TEST: u64 = 5;
+pub(super) const FEW_TEST: u64 = 5;
 /// How far the accuracy may be off either way.
 const UNSURE: f64 = 0.05;
 /// A calibration error that is bad, and the examples that it needs to be more than chance.
@@ -20,9 +20,10 @@ const LABEL_ERRORS: f64 = 0.05;
 
 /// The warnings that are due, the gravest first. `report` is complete but for them; `iterations` is how many a fit may take.
 pub fn warnings(report: &Report, evidence: &Evidence) -> Vec<Warning> {
+    let sets = report.multi_label.is_some();
     let whole = [
         no_test(report),
-        no_better(report),
+        if sets { set_warnings::no_better(report) } else { no_better(report) },
         not_converged(report),
         near_duplicates(evidence),
         small_test(report),
@@ -31,14 +32,17 @@ pub fn warnings(report: &Report, evidence: &Evidence) -> Vec<Warning> {
         l2_at_edge(report),
     ];
     let mut warnings: Vec<Warning> = whole.into_iter().flatten().collect();
-    warnings.extend(never_predicted(report));
+    warnings.extend(if sets { set_warnings::never_given(report) } else { never_predicted(report) });
     warnings.extend(identical(report, evidence));
     warnings.extend(few_examples(report));
     warnings.extend(few_test_examples(report));
+    if sets {
+        warnings.extend(set_warnings::few_without(report));
+    }
     warnings
 }
 
-fn about(kind: WarningKind, message: String) -> Option<Warning> {
+pub(super) fn about(kind: WarningKind, message: String) -> Option<Warning> {
     Some(Warning { kind: kind as i32, label: String::new(), message })
 }
 
@@ -100,8 +104,9 @@ fn small_test(report: &Report) -> Option<Warning> {
     about(
         WarningKind::SmallTest,
         format!(
-            "{} test examples are few: the true accuracy may be anything from {} to {}. Measure on more before you rely on it.",
+            "{} test examples are few: the true {} may be anything from {} to {}. Measure on more before you rely on it.",
             report.test_count,
+            if report.multi_label.is_some() { "part that gets exactly its labels" } else { "accuracy" },
             percent(interval.low),
             percent(interval.high)
         ),
@@ -113,8 +118,9 @@ fn badly_calibrated(report: &Report) -> Option<Warning> {
     if error <= BAD_CALIBRATION.0 || report.test_count < BAD_CALIBRATION.1 {
         return None;
     }
+    let what = if report.multi_label.is_some() { "labels that it gives" } else { "predicted class" };
     let message = format!(
-        "Its probabilities are {} points off on average: rely on the predicted class, and not on how sure it is.",
+        "Its probabilities are {} points off on average: rely on the {what}, and not on how sure it is.",
         (100.0 * error).round()
     );
     about(WarningKind::BadlyCalibrated, message)
@@ -178,7 +184,7 @@ fn few_test_examples(report: &Report) -> Vec<Warning> {
 }
 
 /// A warning for each label, or one for those that are too many to tell.
-fn each<'a>(
+pub(super) fn each<'a>(
     kind: WarningKind,
     labels: impl Iterator<Item = &'a str>,
     message: &dyn Fn(&str) -> String,

@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //! - [`svg`]: frames, scales and labels of plots.
-//! - [`confusion`], [`reliability`], [`bars`], [`curves`]: the plots.
+//! - [`confusion`], [`reliability`], [`bars`], [`curves`]: the plots. [`answers`]: each label's own confusion matrix, of a head that
+//!   gives several.
 //! - [`overview`]: what is said first. [`examples`]: mistakes and likely label errors, with pictures.
 
 use graft_client::proto::{Head, Report};
@@ -11,6 +12,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{count, images::Images, percent};
 
+mod answers;
 mod bars;
 pub mod confusion;
 mod curves;
@@ -45,7 +47,7 @@ pub fn page(head: &Head, images: &Images) -> String {
                     (overview::warnings(&report))
                     @if report.test_count > 0 { (overview::figures(&report)) }
                     (classes(&report))
-                    (confusions(&report))
+                    @if report.multi_label.is_some() { (label_answers(&report)) } @else { (confusions(&report)) }
                     (calibration(&report))
                     (unknown(&report))
                     (more_data(&report))
@@ -77,7 +79,8 @@ fn classes(report: &Report) -> Markup {
     }
     let lead = "F1 of each class, the harmonic mean of its precision (how often it is right when named) and recall (how often \
                 it is found). The worst come first.";
-    section("classes", "Which classes it knows", lead, html! { (bars::plot(report)) (bars::details(report)) })
+    let title = if report.multi_label.is_some() { "Which labels it knows" } else { "Which classes it knows" };
+    section("classes", title, lead, html! { (bars::plot(report)) (bars::details(report)) })
 }
 
 fn confusions(report: &Report) -> Markup {
@@ -89,16 +92,42 @@ fn confusions(report: &Report) -> Markup {
     section("confusion", "What it takes for what", lead, html! { (confusion::plot(report)) (confusion::pairs(report)) })
 }
 
+fn label_answers(report: &Report) -> Markup {
+    if report.test_count == 0 || report.classes.is_empty() {
+        return html! {};
+    }
+    let lead = "Each label is an answer of its own, yes or no, so there is no one table of what is taken for what: a bar is the \
+                pictures that have the label, those that it found and those that it missed, and behind them those that it gave \
+                the label wrongly.";
+    section(
+        "answers",
+        "Where it gives a label and where it should",
+        lead,
+        html! { (answers::plot(report)) (answers::details(report)) },
+    )
+}
+
 fn calibration(report: &Report) -> Markup {
     let Some(found) = &report.calibration else { return html! {} };
+    let meaning = match &report.multi_label {
+        None => "Of pictures that it is 80% sure of, 80% should be right",
+        Some(_) => {
+            "Of the labels that it gives a probability of 80%, 80% should be there (all labels are taken together)"
+        }
+    };
     let lead = format!(
-        "Of pictures that it is 80% sure of, 80% should be right: the dots should lie on the line. The temperature, {:.3}, was \
+        "{meaning}: the dots should lie on the line. The temperature, {:.3}, was \
          fitted on the validation split and is part of the head; it brought the calibration error from {:.1} to {:.1} points.",
         found.temperature,
         100.0 * found.error_before,
         100.0 * found.error_after,
     );
-    section("calibration", "Whether its confidence can be believed", &lead, reliability::plot(found))
+    section(
+        "calibration",
+        "Whether its confidence can be believed",
+        &lead,
+        reliability::plot(found, report.multi_label.is_some()),
+    )
 }
 
 fn unknown(report: &Report) -> Markup {
@@ -124,9 +153,10 @@ fn more_data(report: &Report) -> Markup {
     let Some(curve) = report.learning_curve.as_ref().filter(|curve| curve.points.len() > 1) else { return html! {} };
     let lead = match &curve.forecast {
         Some(forecast) => format!(
-            "With {} examples, twice as many as now, about {} would be right: the power law through the points, continued.",
+            "With {} examples, twice as many as now, about {} would be {}: the power law through the points, continued.",
             count(forecast.examples),
-            percent(forecast.accuracy)
+            percent(forecast.accuracy),
+            if report.multi_label.is_some() { "exactly right" } else { "right" }
         ),
         None => "Accuracy of heads that were fitted on parts of the examples.".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! What is said first: the verdict, the warnings, the figures; and last, how the head came to be.
 
-use graft_client::proto::{Head, Interval, Report, Warning};
+use graft_client::proto::{Head, Interval, MultiLabelReport, Report, Warning};
 use maud::{Markup, html};
 
 use super::{count, percent, section};
@@ -16,7 +16,10 @@ pub fn header(head: &Head, report: &Report) -> Markup {
     };
     html! {
         header {
-            p.kind { "Classifier head · " (head.labels.len()) " classes" }
+            p.kind {
+                "Classifier head · " (head.labels.len())
+                @if report.multi_label.is_some() { " labels, any number an image" } @else { " classes" }
+            }
             h1 { (head.name) span.version { "@" (head.version) } }
             p.sub {
                 "Fitted on " (count(report.train_count)) " examples of " b { (head.dataset) }
@@ -65,6 +68,9 @@ pub fn figures(report: &Report) -> Markup {
         count(u64::from(intervals.resamples))
     );
     let calibration = report.calibration.as_ref();
+    if let Some(sets) = &report.multi_label {
+        return section("figures", "How good it is", &lead, set_tiles(report, sets));
+    }
     let body = html! {
         div.tiles {
             (tile("Accuracy", percent(report.accuracy), intervals.accuracy.as_ref(), "named rightly", true))
@@ -90,6 +96,34 @@ pub fn figures(report: &Report) -> Markup {
         }
     };
     section("figures", "How good it is", &lead, body)
+}
+
+/// The figures of a head that gives several labels.
+fn set_tiles(report: &Report, sets: &MultiLabelReport) -> Markup {
+    let intervals = report.intervals.unwrap_or_default();
+    html! {
+        div.tiles {
+            (tile("Exactly right", percent(report.accuracy), intervals.accuracy.as_ref(), "all labels, and no other", true))
+            (tile("Micro F1", format!("{:.3}", sets.micro_f1), sets.micro_f1_interval.as_ref(), "over all answers", false))
+            (tile("Macro F1", format!("{:.3}", report.macro_f1), intervals.macro_f1.as_ref(), "the mean over labels", false))
+            @if let Some(precision) = report.average_precision {
+                (tile("Mean average precision", format!("{precision:.3}"), intervals.average_precision.as_ref(),
+                    "the mean over labels", false))
+            }
+            @if let Some(auc) = report.roc_auc {
+                (tile("ROC AUC", format!("{auc:.3}"), intervals.roc_auc.as_ref(), "0.5 is chance, 1 is perfect", false))
+            }
+            (tile("Hamming loss", format!("{:.3}", sets.hamming_loss), sets.hamming_loss_interval.as_ref(),
+                "the part of answers that is wrong", false))
+            (tile("Log loss", format!("{:.3}", report.log_loss), intervals.log_loss.as_ref(), "a label, in nats; less is better", false))
+            @if let Some(calibration) = &report.calibration {
+                (tile("Calibration error", format!("{:.1}", 100.0 * calibration.error_after), None,
+                    "points between probability and truth", true))
+            }
+            (tile("Labels an image", format!("{:.2}", sets.labels_per_example), None,
+                &format!("{} test images have none", count(sets.unlabelled_count)), false))
+        }
+    }
 }
 
 fn tile(name: &str, figure: String, interval: Option<&Interval>, about: &str, in_percent: bool) -> Markup {

@@ -11,25 +11,30 @@ const SIDE: f64 = 370.0;
 /// The radius of the dot of a bin with all examples, and of one with hardly any.
 const DOT: (f64, f64) = (11.0, 3.0);
 
-/// Both plots beside each other.
-pub fn plot(found: &Calibration) -> Markup {
+/// Both plots beside each other; of a head that gives `sets` of labels, a dot is answers about labels.
+pub fn plot(found: &Calibration, sets: bool) -> Markup {
+    let (of, axes) = if sets {
+        let of = "A dot is the answers about test examples and labels of about one probability";
+        (of, "probability → part that has the label ↑")
+    } else {
+        ("A dot is the test examples of about one confidence", "confidence → part that is right ↑")
+    };
     html! {
         div.pair {
             figure {
                 figcaption { "Before: error " (format!("{:.1}", 100.0 * found.error_before)) " points" }
-                (diagram(&found.before, "before calibration"))
+                (diagram(&found.before, "before calibration", axes))
             }
             figure {
                 figcaption { "As served: error " (format!("{:.1}", 100.0 * found.error_after)) " points" }
-                (diagram(&found.after, "as served"))
+                (diagram(&found.after, "as served", axes))
             }
         }
-        p.note { "A dot is the test examples of about one confidence, the larger the more there are; the line from it to the \
-                  diagonal is how far off they are." }
+        p.note { (of) ", the larger the more there are; the line from it to the diagonal is how far off they are." }
     }
 }
 
-fn diagram(bins: &[ReliabilityBin], about: &str) -> Markup {
+fn diagram(bins: &[ReliabilityBin], about: &str, axes: &str) -> Markup {
     let frame = Frame::new(SIDE, SIDE);
     let (across, up) = (frame.across(0.0, 1.0), frame.up(0.0, 1.0));
     let marks: Vec<(f64, String)> = [0.0, 0.25, 0.5, 0.75, 1.0].map(|at| (at, percent(at).replace(".0", ""))).to_vec();
@@ -49,7 +54,7 @@ fn diagram(bins: &[ReliabilityBin], about: &str) -> Markup {
                     r=(place(DOT.1 + (DOT.0 - DOT.1) * (bin.count as f64 / most).sqrt())) {}
             }
         }
-        (frame.names("confidence → part that is right ↑"))
+        (frame.names(axes))
     };
     frame.plot(&format!("Reliability {about}"), body)
 }

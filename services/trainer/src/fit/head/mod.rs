@@ -98,10 +98,7 @@ impl Head {
             Head::Linear(linear) => linear.scale(temperature),
             Head::Sigmoid { linear, thresholds } => {
                 linear.scale(temperature);
-                for threshold in thresholds {
-                    let logit = f64::from(*threshold).ln() - f64::from(1.0 - *threshold).ln();
-                    *threshold = sigmoid((logit / temperature) as f32);
-                }
+                thresholds.iter_mut().for_each(|threshold| *threshold = cooled(*threshold, temperature));
             }
             Head::Prototype(prototype) => prototype.sharpness = (f64::from(prototype.sharpness) / temperature) as f32,
             Head::Neighbours(neighbours) => neighbours.factor = (f64::from(neighbours.factor) / temperature) as f32,
@@ -133,6 +130,14 @@ impl Head {
     pub fn linear(&self) -> Option<&LinearHead> {
         match self {
             Head::Linear(linear) | Head::Sigmoid { linear, .. } => Some(linear),
+            _ => None,
+        }
+    }
+
+    /// From which probability on each label is given, `[classes]`; `None` of heads that give each example one class.
+    pub fn thresholds(&self) -> Option<&[f32]> {
+        match self {
+            Head::Sigmoid { thresholds, .. } => Some(thresholds),
             _ => None,
         }
     }
@@ -224,6 +229,12 @@ pub fn softmax(logits: &mut [f32]) {
 /// The probability that a logit stands for on its own.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
+}
+
+/// The probability of the logit of `probability` divided by `temperature`.
+pub fn cooled(probability: f32, temperature: f64) -> f32 {
+    let logit = f64::from(probability).ln() - f64::from(1.0 - probability).ln();
+    sigmoid((logit / temperature) as f32)
 }
 
 /// The indices of the `k` largest, the largest first; of equals the first first.

@@ -1,19 +1,17 @@
-//! Classification: a head's answer for an embedding. Heads are kept ready within a budget of memory.
-
-use std::{collections::HashMap, sync::Arc};
+//! Classification: a head's answer for an embedding.
+//!
+//! # Layout
+//! - [`cache`]: the heads that are kept ready.
 
 use graft_chassis::status;
 use graft_proto::v1::{ClassifyResponse, DType, Embedding, Head, Prediction};
-use metrics::gauge;
-use parking_lot::Mutex;
 use tonic::Status;
 
-use crate::{
-    fit::head::{self, floats, top_k},
-    names::{HeadRef, Tenant},
-    service::heads::existing,
-    store::Store,
-};
+use crate::fit::head::{self, floats, top_k};
+
+pub mod cache;
+
+pub use cache::HeadCache;
 
 /// Classes named unless told.
 const USUAL_TOP_K: u32 = 5;
@@ -45,102 +43,19 @@ impl Wanted {
         let answer_from = if detect_unknown { head.answer_from } else { None };
         if detect_unknown && answer_from.is_none() {
             let Head { name, version, .. } = &head.head;
-            let message = format!(
-                "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
-                 choose one; ask without it, or train again with more examples"
-            );
+            let message = match head.weights.thresholds() {
+                Some(_) => format!(
+                    "{name}@{version} has no threshold for unknown inputs: it gives each label on its own, and none where it \
+                     knows none; ask without it, and see which labels apply"
+                ),
+                None => format!(
+                    "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
+                     choose one; ask without it, or train again with more examples"
+                ),
+            };
             return Err(status::precondition("detect_unknown", message));
         }
         Ok(Wanted { top_k: check_top_k(top_k)?, answer_from })
-    }
-}
-
-/// The heads that are ready.
-#[derive(Clone, Debug)]
-pub struct HeadCache {
-    store: Store,
-    budget: usize,
-    kept: Arc<Mutex<Kept>>,
-}
-
-/// Tenant, name and version.
-type Key = (Tenant, String, u32);
-
-#[derive(Debug, Default)]
-struct Kept {
-    heads: HashMap<Key, (Arc<ServedHead>, u64)>,
-    bytes: usize,
-    clock: u64,
-}
-
-impl HeadCache {
-    /// Keep at most `budget` bytes of weights ready.
-    pub fn new(store: Store, budget: usize) -> HeadCache {
-        HeadCache { store, budget, kept: Arc::default() }
-    }
-
-    /// The head that is meant, read if it is not ready.
-    pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
-        // The store is asked each time: what was deleted is not served, nor an old version as the newest.
-        let version = self.store.version(tenant, wanted).await?;
-        let exact = HeadRef { name: wanted.name.clone(), version: version.or(wanted.version) };
-        let key = (tenant.clone(), wanted.name.as_str().to_owned(), version.unwrap_or_default());
-        let ready = self.kept.lock().touch(&key);
-        if version.is_some()
-            && let Some(ready) = ready
-        {
-            return Ok(ready);
-        }
-        let mut head = existing(&self.store, tenant, &exact).await?;
-        let answer_from = head.report.take().and_then(|report| report.unknown).map(|unknown| unknown.threshold);
-        let weights = self.store.weights(tenant, &head.name, head.version).await?;
-        let weights =
-            weights.ok_or_else(|| status::not_found("head", &exact.to_string(), "it was deleted just now"))?;
-        if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
-            return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
-        }
-        let served = Arc::new(ServedHead { head, weights, answer_from });
-        self.kept.lock().insert(key, served.clone(), self.budget);
-        Ok(served)
-    }
-
-    /// Make room: this was deleted.
-    pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
-        let deleted = |(of, name, version): &Key| {
-            of == tenant && name == wanted.name.as_str() && wanted.version.is_none_or(|wanted| wanted == *version)
-        };
-        let mut kept = self.kept.lock();
-        let gone: Vec<Key> = kept.heads.keys().filter(|key| deleted(key)).cloned().collect();
-        gone.iter().for_each(|key| kept.remove(key));
-    }
-}
-
-impl Kept {
-    fn touch(&mut self, key: &Key) -> Option<Arc<ServedHead>> {
-        self.clock += 1;
-        let (head, used) = self.heads.get_mut(key)?;
-        *used = self.clock;
-        Some(head.clone())
-    }
-
-    fn insert(&mut self, key: Key, served: Arc<ServedHead>, budget: usize) {
-        self.remove(&key);
-        self.bytes += served.bytes();
-        self.clock += 1;
-        self.heads.insert(key, (served, self.clock));
-        while self.bytes > budget && self.heads.len() > 1 {
-            let oldest = self.heads.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
-        }
-        gauge!("graft_trainer_heads_ready").set(self.heads.len() as f64);
-        gauge!("graft_trainer_heads_ready_bytes").set(self.bytes as f64);
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some((head, _)) = self.heads.remove(key) {
-            self.bytes -= head.bytes();
-        }
     }
 }
 
@@ -150,16 +65,28 @@ impl ServedHead {
         self.weights.size() * size_of::<f32>() + labels
     }
 
-    /// The most probable classes for an embedding of the head's space.
+    /// The most probable classes for an embedding of the head's space; of a sigmoid head also all others that apply.
     pub fn classify(&self, embedding: Vec<f32>, wanted: Wanted) -> Result<ClassifyResponse, Status> {
         let mut row = self.weights.logits(embedding, 1).map_err(|error| status::internal(error.to_string()))?;
         self.weights.probabilities(&mut row);
-        let order = top_k(&row, wanted.top_k);
+        let thresholds = self.weights.thresholds();
+        let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
+        let mut order = top_k(&row, row.len());
+        let mut named = 0;
+        order.retain(|class| {
+            named += 1;
+            named <= wanted.top_k || applies(*class)
+        });
         let most = order.first().map_or(0.0, |class| f64::from(row[*class]));
         let unknown = wanted.answer_from.is_some_and(|least| most < least);
         let predictions = order
             .into_iter()
-            .map(|class| Prediction { label: self.head.labels[class].clone(), probability: row[class] })
+            .map(|class| Prediction {
+                label: self.head.labels[class].clone(),
+                probability: row[class],
+                threshold: thresholds.map(|thresholds| thresholds[class]),
+                applies: applies(class),
+            })
             .collect();
         Ok(ClassifyResponse { predictions, head: format!("{}@{}", self.head.name, self.head.version), unknown })
     }
@@ -218,27 +145,6 @@ mod tests {
 
     use super::*;
 
-    fn served(name: &str) -> Arc<ServedHead> {
-        let head = Head { name: name.into(), version: 1, ..Default::default() };
-        let weights = head::LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
-        Arc::new(ServedHead { head, weights: head::Head::Linear(weights), answer_from: None })
-    }
-
-    #[test]
-    fn the_least_recently_used_makes_room() {
-        let mut kept = Kept::default();
-        let key = |name: &str| (Tenant::default(), name.to_owned(), 1);
-        kept.insert(key("a"), served("a"), 800);
-        kept.insert(key("b"), served("b"), 800);
-        assert!(kept.touch(&key("a")).is_some());
-        kept.insert(key("c"), served("c"), 800);
-        assert!(kept.touch(&key("b")).is_none() && kept.touch(&key("a")).is_some());
-        assert_eq!((kept.heads.len(), kept.bytes), (2, 800));
-        assert!(kept.touch(&(Tenant::stored("other".into()), "a".into(), 1)).is_none());
-        kept.insert(key("a"), served("a"), 800);
-        assert_eq!(kept.bytes, 800, "the same again takes no more room");
-    }
-
     #[test]
     fn an_embedding_must_be_of_the_heads_space_and_dimension() {
         let head = Head { name: "h".into(), version: 2, space: "net@0".into(), dimension: 2, ..Default::default() };
@@ -274,6 +180,25 @@ mod tests {
         served.answer_from = None;
         assert!(!unknown(&served, 0.5, false));
         assert_eq!(Wanted::check(1, true, &served).unwrap_err().code(), Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn every_label_that_applies_is_named_and_flagged() {
+        let labels: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let head = Head { labels, ..Default::default() };
+        let linear =
+            head::LinearHead { weights: vec![3.0, 2.0, 1.0, -1.0], bias: vec![0.0; 4], dimension: 1, classes: 4 };
+        let weights = head::Head::Sigmoid { linear, thresholds: vec![0.99, 0.5, 0.6, 0.1] };
+        let served = ServedHead { head, weights, answer_from: None };
+        let found = served.classify(vec![1.0], Wanted::check(1, false, &served).unwrap()).unwrap().predictions;
+        let named: Vec<(&str, bool)> = found.iter().map(|p| (p.label.as_str(), p.applies)).collect();
+        assert_eq!(named, [("a", false), ("b", true), ("c", true), ("d", true)]);
+        assert!(found[3].threshold == Some(0.1) && found[3].probability < 0.5);
+        let none = served.classify(vec![-4.0], Wanted::check(2, false, &served).unwrap()).unwrap().predictions;
+        assert_eq!(none.iter().filter(|p| p.applies).map(|p| p.label.as_str()).collect::<Vec<_>>(), ["d"]);
+        assert_eq!(none.len(), 2);
+        let refused = Wanted::check(1, true, &served).unwrap_err();
+        assert!(refused.message().contains("on its own"), "{}", refused.message());
     }
 
     #[test]
