@@ -202,9 +202,6 @@ pub enum FitError {
     /// Features that do not lie in memory row by row.
     #[error("the features do not lie in memory row by row")]
     Layout,
-    /// A thread broke down.
-    #[error("a thread of the fit broke down")]
-    Thread,
     /// A tensor operation failed.
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

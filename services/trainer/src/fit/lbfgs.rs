@@ -222,7 +222,7 @@ impl History<'_> {
 }
 
 /// Inner product.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     // Eight sums at once, so that the compiler can use the vector unit; in a fixed order.
     let mut sums = [0.0; 8];
     let (a_blocks, b_blocks) = (a.chunks_exact(8), b.chunks_exact(8));
@@ -236,7 +236,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// `vector += factor * other`.
-fn add(vector: &mut [f64], factor: f64, other: &[f64]) {
+pub(super) fn add(vector: &mut [f64], factor: f64, other: &[f64]) {
     vector.iter_mut().zip(other).for_each(|(v, o)| *v += factor * o);
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{Device, Storage, Tensor};
 
 use super::data::Rows;
-use super::fused::{self, MAX_CLASSES, Matrix, Passed};
+use super::fused::{self, MAX_CLASSES, Matrix, Passed, Workspace};
 use super::lbfgs::Objective;
 use super::softmax_rows::RowSums;
 use super::{FitError, HeadShape};
@@ -27,12 +27,13 @@ pub struct MeanLoss<'a> {
     l2: f64,
     /// Mean of `p·(1-p)` over rows and classes where it was last evaluated.
     curvature: f64,
+    workspace: Workspace,
 }
 
 impl<'a> MeanLoss<'a> {
     /// Over `rows`, with the penalty `l2`.
     pub fn new(rows: Rows<'a>, l2: f64) -> Self {
-        Self { rows, l2, curvature: 0.0 }
+        Self { rows, l2, curvature: 0.0, workspace: Workspace::default() }
     }
 
     /// Changes the penalty.
@@ -66,7 +67,7 @@ impl Objective for MeanLoss<'_> {
 
         let per_row = 1.0 / self.rows.weight();
         if shape.classes <= MAX_CLASSES {
-            let passed = one_pass(&self.rows, parameters)?;
+            let passed = one_pass(&self.rows, parameters, &mut self.workspace)?;
             for (class, products) in passed.weights.chunks_exact(shape.dim).enumerate() {
                 let column = weights_gradient.iter_mut().skip(class).step_by(shape.classes);
                 column.zip(products).for_each(|(g, p)| *g += per_row * p);
@@ -98,7 +99,7 @@ impl MeanLoss<'_> {
 }
 
 /// Products and sums over all rows, without packing them for a general matrix product.
-fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
+fn one_pass(rows: &Rows<'_>, parameters: &[f64], workspace: &mut Workspace) -> Result<Passed, FitError> {
     let HeadShape { dim, classes } = rows.shape;
     let (weights, bias) = parameters.split_at(rows.shape.weights());
     let bias: Vec<f32> = bias.iter().map(|&b| b as f32).collect();
@@ -113,7 +114,7 @@ fn one_pass(rows: &Rows<'_>, parameters: &[f64]) -> Result<Passed, FitError> {
         return Err(FitError::Layout);
     };
     let features = &storage.as_slice::<f32>()?[start..end];
-    fused::pass(Matrix { features, dim, classes }, &transposed, &take)
+    Ok(fused::pass(Matrix { features, dim, classes }, &transposed, &take, workspace))
 }
 
 /// Mean log loss in nats, without smoothing, and accuracy, of `parameters` on `rows`, each row counting by its weight. Where rows
@@ -258,7 +259,7 @@ mod tests {
     fn both_ways_to_pass_over_the_rows_agree() {
         let case = naive::Case::random(500, 33, 5, 7);
         let parameters = case.parameters();
-        let passed = one_pass(&case.rows(), &parameters).unwrap();
+        let passed = one_pass(&case.rows(), &parameters, &mut Workspace::default()).unwrap();
         let sums = each_block(&case.rows(), &parameters, |_, _| Ok(())).unwrap();
         assert!((passed.sums.log_loss - sums.log_loss).abs() < 1e-5 * sums.log_loss);
         assert_eq!(passed.sums.correct, sums.correct);

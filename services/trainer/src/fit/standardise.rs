@@ -1,6 +1,8 @@
 //! Mean 0 and standard deviation 1 for every feature: the penalty then treats them alike and the minimiser needs fewer
 //! steps. The head that is served knows nothing of it, because the scaling is folded into its weights.
 
+use rayon::prelude::*;
+
 use super::head::cosine::Space;
 use super::head::{Head, LinearHead, NeighboursHead, PerceptronHead, PrototypeHead};
 use super::{FitError, HeadShape};
@@ -8,6 +10,9 @@ use super::{FitError, HeadShape};
 /// A deviation below this part of the mean is rounding: the feature is constant and carries nothing.
 /// (f32 keeps 24 bits, 6e-8.)
 const CONSTANT_BELOW: f64 = 1e-7;
+/// Rows that are measured, and scaled, by one thread at a time. Their sums are added up in order: the result is the same to the
+/// bit with any number of threads.
+const PART_ROWS: usize = 1024;
 
 /// How each feature is scaled: `(x - mean) * scale`.
 #[derive(Clone, Debug)]
@@ -25,13 +30,13 @@ impl Scaling {
     pub fn measure(embeddings: &[f32], dim: usize, train: usize) -> Result<Self, FitError> {
         // Sums of distances from the first row: its size then costs no precision.
         let origin: Vec<f64> = embeddings[..dim].iter().map(|&x| f64::from(x)).collect();
-        let (mut sum, mut squares) = (vec![0.0; dim], vec![0.0; dim]);
-        for (row, values) in embeddings.chunks_exact(dim).enumerate() {
-            check_finite(row, values)?;
-            if row < train {
-                add_row(values, &origin, &mut sum, &mut squares);
-            }
-        }
+        let parts: Vec<Result<Sums, FitError>> = embeddings
+            .par_chunks(PART_ROWS * dim)
+            .enumerate()
+            .map(|(part, rows)| Sums::of(rows, &origin, part * PART_ROWS, train))
+            .collect();
+        let Sums { sum, squares } =
+            parts.into_iter().try_fold(Sums::zero(dim), |all, part| part.map(|part| all.add(part)))?;
         let count = train as f64;
         let mean: Vec<f64> = sum.iter().zip(&origin).map(|(sum, origin)| origin + sum / count).collect();
         let scale = (0..dim)
@@ -46,11 +51,13 @@ impl Scaling {
 
     /// Scales rows in place.
     pub fn apply(&self, embeddings: &mut [f32]) {
-        for row in embeddings.chunks_exact_mut(self.mean.len()) {
-            for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                *x = ((f64::from(*x) - mean) * scale) as f32;
+        embeddings.par_chunks_mut(PART_ROWS * self.mean.len()).for_each(|rows| {
+            for row in rows.chunks_exact_mut(self.mean.len()) {
+                for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                    *x = ((f64::from(*x) - mean) * scale) as f32;
+                }
             }
-        }
+        });
     }
 
     /// Weights `[dim, classes]` and bias `[classes]` that do to plain embeddings what `parameters` do to scaled ones:
@@ -96,12 +103,41 @@ impl Scaling {
     }
 }
 
-/// Adds one row to the sums of distances and of their squares.
-fn add_row(values: &[f32], origin: &[f64], sum: &mut [f64], squares: &mut [f64]) {
-    for (((x, origin), sum), squares) in values.iter().zip(origin).zip(sum).zip(squares) {
-        let distance = f64::from(*x) - origin;
-        *sum += distance;
-        *squares += distance * distance;
+/// Of each feature, over some rows, the distances from its origin and their squares.
+struct Sums {
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Sums {
+    fn zero(dim: usize) -> Self {
+        Self { sum: vec![0.0; dim], squares: vec![0.0; dim] }
+    }
+
+    /// Over those of `rows`, of which the first is row `first` of all, that come before row `train`; all are checked.
+    fn of(rows: &[f32], origin: &[f64], first: usize, train: usize) -> Result<Self, FitError> {
+        let mut sums = Self::zero(origin.len());
+        for (row, values) in (first..).zip(rows.chunks_exact(origin.len())) {
+            check_finite(row, values)?;
+            if row < train {
+                sums.add_row(values, origin);
+            }
+        }
+        Ok(sums)
+    }
+
+    fn add_row(&mut self, values: &[f32], origin: &[f64]) {
+        for (((x, origin), sum), squares) in values.iter().zip(origin).zip(&mut self.sum).zip(&mut self.squares) {
+            let distance = f64::from(*x) - origin;
+            *sum += distance;
+            *squares += distance * distance;
+        }
+    }
+
+    fn add(mut self, other: Self) -> Self {
+        self.sum.iter_mut().zip(other.sum).for_each(|(sum, other)| *sum += other);
+        self.squares.iter_mut().zip(other.squares).for_each(|(sum, other)| *sum += other);
+        self
     }
 }
 
