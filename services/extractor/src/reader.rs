@@ -143,16 +143,16 @@ impl Reader {
     }
 
     /// Answer or queue an image. `false` if the backbone was stopped.
-    async fn bring(&mut self, mut ticket: Ticket, input: Input) -> bool {
-        match self.admission.recall(&mut ticket, &input).await {
-            Some(embedding) => {
-                self.known.push(ticket, &embedding);
+    async fn bring(&mut self, ticket: Ticket, input: Input) -> bool {
+        match self.admission.recall(ticket, &input).await {
+            Ok(known) => {
+                known.into_iter().for_each(|(ticket, embedding)| self.known.push(ticket, &embedding));
                 if self.known.is_full() {
                     self.answer_known();
                 }
                 true
             }
-            None => {
+            Err(ticket) => {
                 // The queue may be full for a while.
                 self.answer_known();
                 self.admission.enqueue(ticket, input).await
