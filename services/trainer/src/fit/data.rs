@@ -1,11 +1,13 @@
 //! The rows to fit on, checked once.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
 use super::loss::Loss;
 use super::standardise::Scaling;
+use super::views::Views;
 use super::{FitError, FitOptions, HeadShape};
 
 /// The most parameters of a head. L-BFGS keeps some 26 f64 vectors of this length: 0.9 GB at the bound, which is
@@ -25,6 +27,8 @@ pub struct TrainingData {
     labels: Vec<u32>,
     /// How much each row counts; all the same where there are none.
     weights: Option<Vec<f32>>,
+    /// Rows that are further views of an example.
+    views: Views,
     /// Rows to fit on; those behind them are for validation.
     train: usize,
     shape: HeadShape,
@@ -56,7 +60,8 @@ impl TrainingData {
         if train == 0 || train > rows {
             return Err(FitError::TrainRows { train, rows });
         }
-        Ok(Self { embeddings, labels, weights: None, train, shape: HeadShape { dim, classes } })
+        let (weights, views) = (None, Views::default());
+        Ok(Self { embeddings, labels, weights, views, train, shape: HeadShape { dim, classes } })
     }
 
     /// Lets each row count by its weight, 0 or more; one of 2 counts as if the row were there twice.
@@ -79,6 +84,18 @@ impl TrainingData {
         Ok(self)
     }
 
+    /// Lets rows be further views of an example: `own` has the example's own row for each row. An example and its views
+    /// count together what it did alone. Of the validation rows, the examples come first, and nothing is measured on the others:
+    /// they are fitted on when everything is.
+    ///
+    /// # Errors
+    /// [`FitError::View`].
+    pub fn with_views(mut self, own: Vec<u32>) -> Result<Self, FitError> {
+        self.views = Views::new(own, &self.labels, self.train)?;
+        self.weights = self.views.weigh(self.weights);
+        Ok(self)
+    }
+
     /// The class of each row, train rows first.
     pub fn labels(&self) -> &[u32] {
         &self.labels
@@ -94,7 +111,8 @@ impl TrainingData {
         if self.shape.classes < 2 {
             return Err(FitError::TooFewClasses { classes: self.shape.classes });
         }
-        let counts = count_classes(&self.labels, self.shape.classes);
+        let examples: Vec<u32> = self.views.own(0..self.labels.len()).map(|row| self.labels[row]).collect();
+        let counts = count_classes(&examples, self.shape.classes);
         match counts.iter().enumerate().find(|(_, examples)| **examples < 2) {
             Some((class, &examples)) => Err(FitError::TooFewExamples { class, examples }),
             None => Ok(()),
@@ -109,14 +127,15 @@ impl TrainingData {
         scaling.apply(&mut self.embeddings);
         let features = Tensor::from_vec(self.embeddings, (labels.len(), dim), &Device::Cpu)?;
         let weights = options.class_weights.weigh(&labels, self.weights, self.shape.classes)?;
-        let loss = options.loss();
-        Ok((Problem { features, labels, weights, loss, train: self.train, shape: self.shape }, scaling))
+        let (loss, views) = (options.loss(), self.views);
+        Ok((Problem { features, labels, weights, views, loss, train: self.train, shape: self.shape }, scaling))
     }
 
     /// The same on a copy, all rows being fitted on.
     pub(super) fn standardised_copy(&self, options: &FitOptions) -> Result<Problem, FitError> {
         let (embeddings, labels) = (self.embeddings.clone(), self.labels.clone());
-        let copy = Self { embeddings, train: labels.len(), labels, weights: self.weights.clone(), shape: self.shape };
+        let (weights, views) = (self.weights.clone(), self.views.clone());
+        let copy = Self { embeddings, train: labels.len(), labels, weights, views, shape: self.shape };
         Ok(copy.standardise(options)?.0)
     }
 }
@@ -127,6 +146,7 @@ pub struct Problem {
     features: Tensor,
     labels: Vec<u32>,
     weights: Option<Vec<f32>>,
+    views: Views,
     loss: Loss,
     train: usize,
     shape: HeadShape,
@@ -168,6 +188,26 @@ impl Problem {
         self.train
     }
 
+    /// Which rows are further views of an example.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// How many examples there are, train and validation together: their views are not counted.
+    pub fn examples(&self) -> usize {
+        self.views.own(0..self.labels.len()).count()
+    }
+
+    /// The rows of the validation examples, without their views; there may be none.
+    pub fn validation_rows(&self) -> Range<usize> {
+        self.train..self.train + self.views.own(self.train..self.labels.len()).count()
+    }
+
+    /// The fold of each row, where the examples are dealt into `folds`; views follow their examples.
+    pub fn deal(&self, folds: usize, seed: u64) -> Vec<usize> {
+        self.views.deal(&self.labels, self.shape.classes, folds, seed)
+    }
+
     /// The shape of the head that it fits.
     pub fn shape(&self) -> HeadShape {
         self.shape
@@ -181,7 +221,8 @@ impl Problem {
     /// The same rows, all of them to fit on.
     pub fn without_validation(&self) -> Problem {
         let (features, labels, weights) = (self.features.clone(), self.labels.clone(), self.weights.clone());
-        Problem { train: labels.len(), features, labels, weights, loss: self.loss, shape: self.shape }
+        let views = self.views.clone();
+        Problem { train: labels.len(), features, labels, weights, views, loss: self.loss, shape: self.shape }
     }
 
     /// The train rows.
@@ -189,9 +230,9 @@ impl Problem {
         self.rows(0, self.train)
     }
 
-    /// The validation rows; there may be none.
+    /// The validation rows, without views; there may be none.
     pub fn validation(&self) -> Result<Option<Rows<'_>>, FitError> {
-        let count = self.labels.len() - self.train;
+        let count = self.validation_rows().len();
         if count == 0 { Ok(None) } else { self.rows(self.train, count).map(Some) }
     }
 

@@ -8,6 +8,7 @@
 //! What goes in:
 //! - [`options`]: what a person may choose, and its limits. [`kind`]: the kinds of heads, and what each has to choose.
 //! - [`data`]: embeddings and classes, train rows first, checked once. [`class_weights`]: how much the examples of each class count.
+//! - [`views`]: rows that are further views of an example.
 //! - [`split`]: which examples to fit on, to choose with and to measure on.
 //! - [`standardise`]: mean and scale of each feature, applied in place and folded back.
 //!
@@ -67,6 +68,7 @@ pub mod softmax_rows;
 pub mod split;
 pub mod standardise;
 pub mod thresholds;
+pub mod views;
 pub mod weighted;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`snapshot`] is the dataset at one moment, checked and planned.
+//! - [`rows`] is what of it is fitted on, with the views of examples.
 //! - [`options`] are the choices of the person who trains.
 //! - [`effort`] says which evidence is gathered; [`evidence`] gathers it.
 //! - [`report`](mod@report) is the evidence that the head is accepted on; [`warnings`](mod@warnings) is what speaks against it.
@@ -15,6 +16,7 @@ use self::{
     evidence::{Evidence, Fitted, Labelled, gather, logits},
     options::OptionError,
     report::{Tuned, report},
+    rows::FitRows,
     snapshot::Snapshot,
     told::Told,
 };
@@ -29,6 +31,7 @@ pub mod effort;
 pub mod evidence;
 pub mod options;
 pub mod report;
+pub mod rows;
 pub mod snapshot;
 pub mod told;
 pub mod warnings;
@@ -58,7 +61,8 @@ pub async fn run(
     watch(TrainingProgress { phase: Step::Load.phase() as i32, ..Default::default() });
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
-    let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
+    let mut dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
+    dataset.augmentation = run.augmentation.clone();
     let snapshot = Snapshot::of_run(store, tenant, &dataset, run).await?;
     let unusable = |error: OptionError| RunError::Dataset(error.to_string());
     let mut options = options::parse(run.options.as_ref()).map_err(unusable)?;
@@ -67,14 +71,19 @@ pub async fn run(
 
     let plan = &snapshot.plan;
     let fit_on = snapshot.classes(&[&plan.train[..], &plan.validation].concat());
-    let (classes, train, dimension) = (snapshot.labels.len(), plan.train.len(), dataset.dimension as usize);
-    let mut embeddings = store.embeddings(tenant, &dataset, &snapshot.hashes()).await?;
-    let held_out = embeddings.split_off(fit_on.len() * dimension);
+    let (classes, dimension) = (snapshot.labels.len(), dataset.dimension as usize);
+    let rows = FitRows::new(plan, dataset.views());
+    let mut embeddings = store.view_embeddings(tenant, &dataset, &snapshot.keys(&rows)).await?;
+    let held_out = embeddings.split_off(rows.rows.len() * dimension);
     let test = Labelled { embeddings: held_out, classes: snapshot.classes(&plan.test) };
-    let effort = effort(run, fit_on.len(), classes, embeddings.len() * size_of::<f32>(), most_bytes);
+    let effort = effort(run, fit_on.len(), classes, fit_on.len() * dimension * size_of::<f32>(), most_bytes);
     let mut told = Told::new(Box::new(watch), effort);
 
-    let data = TrainingData::new(embeddings, dimension, fit_on.clone(), classes, train)?;
+    let of_rows = snapshot.classes(&rows.examples());
+    let mut data = TrainingData::new(embeddings, dimension, of_rows, classes, rows.train)?;
+    if let Some(own) = rows.own {
+        data = data.with_views(own)?;
+    }
     let fit_options = options.clone();
     let (fitted, mut told) = blocking(move || {
         let fitted = fit::fit_head(data, &fit_options, &mut |now| told.fit(now))?;
