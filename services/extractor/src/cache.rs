@@ -135,7 +135,7 @@ impl Key {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"graft embedding 1\n");
         hasher.update(&(space.len() as u64).to_le_bytes()).update(space.as_bytes());
-        input.hash(&mut hasher);
+        input.add_to(&mut hasher);
         Key(*hasher.finalize().as_bytes())
     }
 

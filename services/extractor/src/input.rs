@@ -47,7 +47,7 @@ impl Input {
 
     /// Add it to a hash. Each kind of input has a tag of its own, and raw pixels have their shape before them, so that no two
     /// inputs read the same; an image is the same wherever it came from.
-    pub fn hash(&self, hasher: &mut blake3::Hasher) {
+    pub fn add_to(&self, hasher: &mut blake3::Hasher) {
         match self {
             Input::Image(Source::Encoded(bytes)) | Input::Fetched(bytes) => hasher.update(b"encoded\0").update(bytes),
             Input::Image(Source::Pixels(pixels)) => {
@@ -64,7 +64,7 @@ impl Input {
     /// What its views are drawn by.
     pub fn content(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
-        self.hash(&mut hasher);
+        self.add_to(&mut hasher);
         *hasher.finalize().as_bytes()
     }
 

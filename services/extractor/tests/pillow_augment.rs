@@ -30,8 +30,7 @@ fn preprocessing(case: &Value) -> Preprocessing {
 }
 
 fn view(case: &Value) -> View {
-    let window: Vec<u32> = serde_json::from_value(case["window"].clone()).expect("a window");
-    let [left, top, width, height] = window[..] else { panic!("{window:?}") };
+    let [left, top, width, height]: [u32; 4] = serde_json::from_value(case["window"].clone()).expect("a window");
     let factors: Option<[f64; 3]> = serde_json::from_value(case["factors"].clone()).expect("factors");
     let colour = factors.map(|factors| {
         let [brightness, contrast, saturation] = factors.map(|factor| factor as f32);
