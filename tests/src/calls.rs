@@ -19,7 +19,12 @@ const CHUNK: usize = 64;
 pub fn extract_messages(options: ExtractOptions, items: Vec<(String, Image)>) -> Vec<ExtractRequest> {
     let mut messages = vec![ExtractRequest { message: Some(extract_request::Message::Options(options)) }];
     messages.extend(items.chunks(CHUNK).map(|chunk| {
-        let items = chunk.iter().map(|(id, image)| ExtractItem { id: id.clone(), image: Some(image.clone()) });
+        let item = |(id, image): &(String, Image)| ExtractItem {
+            id: id.clone(),
+            image: Some(image.clone()),
+            ..Default::default()
+        };
+        let items = chunk.iter().map(item);
         ExtractRequest { message: Some(extract_request::Message::Items(ExtractItems { items: items.collect() })) }
     }));
     messages
@@ -82,7 +87,7 @@ pub fn example(id: &str, label: &str, split: Split, image: Image) -> Example {
 
 /// The messages of one import: the options, then the examples.
 pub fn import_messages(dataset: &str, examples: Vec<Example>) -> Vec<ImportExamplesRequest> {
-    let options = ImportOptions { dataset: dataset.to_owned() };
+    let options = ImportOptions { dataset: dataset.to_owned(), augmentation: None };
     let mut messages =
         vec![ImportExamplesRequest { message: Some(import_examples_request::Message::Options(options)) }];
     messages.extend(examples.chunks(CHUNK).map(|chunk| ImportExamplesRequest {

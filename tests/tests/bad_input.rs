@@ -23,7 +23,7 @@ async fn names_are_checked() -> Result<()> {
     let mut client = pair.trainer.dataset_client().await?;
     let mut create = async |name: &str, backbone: &str| {
         client
-            .create_dataset(CreateDatasetRequest { name: name.into(), backbone: backbone.into(), multi_label: false })
+            .create_dataset(CreateDatasetRequest { name: name.into(), backbone: backbone.into(), ..Default::default() })
             .await
     };
     for name in ["", "a/b", "../up", "Upper", "sp ace", "-dash", &"x".repeat(64), "naïve", "nul\0"] {

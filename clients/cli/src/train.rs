@@ -10,7 +10,7 @@ use graft_client::{
     },
 };
 
-use crate::{Done, heads, output::Output, progress::Progress};
+use crate::{Done, heads, import::views, output::Output, progress::Progress};
 
 /// Fit a classifier on a dataset.
 #[derive(Args)]
@@ -156,6 +156,9 @@ impl Train {
         let name = format!("{}@{}", run.head, run.head_version);
         let head = graft.trainer.heads().get_head(GetHeadRequest { name }).await;
         let head: Head = head.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
+        if let Some(augmentation) = &run.augmentation {
+            eprintln!("fitted on {}", views::text(augmentation));
+        }
         for trial in &run.head_kind_trials {
             let kind = kind_name(trial.kind());
             eprintln!("compared: {kind}: log loss {:.4}, accuracy {:.4}", trial.log_loss, trial.accuracy);

@@ -124,6 +124,23 @@ def test_several_labels_a_picture(graft):
     assert right >= 32 and any(len(answer) == 2 for answer in answers) and [] in answers
 
 
+def test_views_are_told_of_and_stay(graft, addresses):
+    things = [example for example in rows(ROOT / "data/fashion-mnist/train-2000.csv.gz", 60) if example[1] in {"1", "9"}]
+    imported = graft.import_examples("viewed", things, split="train", views=2, augment=["flip"], augment_seed=3)
+    assert imported.stored == len(things)
+    with grpc.insecure_channel(addresses[0]) as channel:
+        stub = dataset_pb2_grpc.DatasetServiceStub(channel)
+        kept = stub.GetDataset(dataset_pb2.GetDatasetRequest(name="viewed")).dataset.augmentation
+    assert (kept.views, list(kept.kinds), kept.seed, kept.HasField("brightness")) == (2, [1], 3, False)
+    assert graft.import_examples("viewed", things).already_known == len(things)
+    with pytest.raises(grpc.RpcError, match="has 2 views") as refused:
+        graft.import_examples("viewed", things, views=3)
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    with pytest.raises(ValueError, match="flip, crop, colour are accepted"):
+        graft.import_examples("viewed", things, views=2, augment=["blur"])
+    assert graft.train("viewed").report.test_count > 0
+
+
 def test_the_extractor_says_what_was_wrong(graft, addresses):
     with pytest.raises(BadPicture, match="not an image of a known format") as bad:
         graft.embed([IMAGES / "coffee.jpg", b"no picture"])

@@ -133,7 +133,8 @@ mod tests {
 
     fn batch(dtype: DType, ids: &[&str], data: Vec<u8>) -> EmbeddingBatch {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        EmbeddingBatch { space: "net@1".into(), dtype: dtype as i32, dimension: 2, ids, data: data.into() }
+        let (space, dtype) = ("net@1".into(), dtype as i32);
+        EmbeddingBatch { space, dtype, dimension: 2, ids, data: data.into(), views: Vec::new() }
     }
 
     #[test]

@@ -12,17 +12,17 @@ use crate::{
     replies::{Read, Replies, replies},
 };
 
-/// Import `examples` into `dataset`. Every example has its outcome, in any order; one that is told to be stored is on disk.
+/// Import `examples` as `options` say. Every example has its outcome, in any order; one that is told to be stored is on disk.
 /// No more is read from `examples` than the service takes.
 ///
 /// # Errors
 /// The service's refusal of the whole, or [`Error::Unreachable`], here or later among the outcomes.
 pub async fn import(
     trainer: &Service,
-    dataset: &str,
+    options: ImportOptions,
     examples: impl Stream<Item = Example> + Send + 'static,
 ) -> Result<Replies<ExampleOutcome>, Error> {
-    let options = request(Message::Options(ImportOptions { dataset: dataset.to_owned() }));
+    let options = request(Message::Options(options));
     let wrap = |examples| request(Message::Examples(Examples { examples }));
     let (messages, sending) = send(options, examples, CHUNK, wrap);
     let answer = trainer.datasets().import_examples(messages).await;

@@ -167,7 +167,7 @@ mod tests {
 
     fn item(id: usize, bytes: usize) -> ExtractItem {
         let image = Image { source: Some(Source::Encoded(vec![0; bytes].into())) };
-        ExtractItem { id: id.to_string(), image: Some(image) }
+        ExtractItem { id: id.to_string(), image: Some(image), without_views: false }
     }
 
     fn items(sizes: Vec<usize>) -> impl Stream<Item = ExtractItem> + Send + 'static {

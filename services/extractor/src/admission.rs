@@ -6,6 +6,7 @@ use metrics::counter;
 
 use crate::{
     answers::Ticket,
+    augment::Recipe,
     cache::{EmbeddingCache, Found},
     engine::Engine,
     input::Input,
@@ -24,35 +25,40 @@ pub struct Admission {
     pub deadline: Option<Instant>,
     /// Where embeddings are kept, if they are.
     pub cache: Option<Arc<EmbeddingCache>>,
+    /// How views of each image are made, if it has any.
+    pub recipe: Option<Arc<Recipe>>,
 }
 
 impl Admission {
     /// Answer an image that is alone, or queue it.
-    pub async fn admit(&self, mut ticket: Ticket, input: Input) {
-        match self.recall(&mut ticket, &input).await {
-            Some(embedding) => {
+    pub async fn admit(&self, ticket: Ticket, input: Input) {
+        match self.recall(ticket, &input).await {
+            Ok(known) => {
                 let mut rows = Rows::default();
-                rows.push(ticket, &embedding);
+                known.into_iter().for_each(|(ticket, embedding)| rows.push(ticket, &embedding));
                 rows.send(&self.engine.description.space);
             }
-            None => {
+            Err(ticket) => {
                 self.enqueue(ticket, input).await;
             }
         }
     }
 
-    /// The embedding of `input`, if it was made before. If not, the one that will be made for `ticket` is kept.
-    pub async fn recall(&self, ticket: &mut Ticket, input: &Input) -> Option<Arc<[f32]>> {
-        let cache = self.cache.as_ref()?;
-        match EmbeddingCache::look_up(cache, &self.engine.description.space, input).await? {
-            Found::Embedding(embedding) => {
+    /// The embeddings of `input` and its views, if they were made before, each with its ticket. If not, the ticket comes back,
+    /// and those that will be made for it are kept.
+    pub async fn recall(&self, mut ticket: Ticket, input: &Input) -> Result<Vec<(Ticket, Arc<[f32]>)>, Ticket> {
+        let Some(cache) = &self.cache else { return Err(ticket) };
+        let recipe = self.recipe.as_deref();
+        match EmbeddingCache::look_up(cache, &self.engine.description.space, input, recipe).await {
+            Some(Found::Embeddings(embeddings)) => {
                 counter!("graft_extractor_images_total", "outcome" => "cached").increment(1);
-                Some(embedding)
+                Ok(ticket.part(recipe).into_iter().zip(embeddings).collect())
             }
-            Found::Nothing(keep) => {
+            Some(Found::Nothing(keep)) => {
                 ticket.keep_in(keep);
-                None
+                Err(ticket)
             }
+            None => Err(ticket),
         }
     }
 
@@ -60,7 +66,8 @@ impl Admission {
     pub async fn enqueue(&self, ticket: Ticket, input: Input) -> bool {
         let queue = self.engine.queue(self.priority);
         let Some(permit) = queue.room(input.len()).await else { return false };
-        queue.push(Job { input, ticket, deadline: self.deadline, pushed: Instant::now(), permit });
+        let (deadline, recipe) = (self.deadline, self.recipe.clone());
+        queue.push(Job { input, ticket, deadline, pushed: Instant::now(), permit, recipe });
         true
     }
 }

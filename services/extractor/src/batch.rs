@@ -15,11 +15,12 @@ use tonic::Status;
 
 use crate::{
     answers::Ticket,
+    augment::Recipe,
     backbone::{
         buffer::Buffer,
         session::{Session, SessionError},
     },
-    decode::{Limits, Source, decode},
+    decode::{Decoded, Limits, Source, decode},
     error::{decode_status, tensor_status},
     input::{Input, copy_tensor},
     preprocess::Preprocessor,
@@ -87,47 +88,76 @@ impl Batch {
         std::mem::take(&mut self.tickets)
     }
 
-    /// Decode and preprocess the image of `job` into the next slot. A job whose caller went away leaves no trace.
-    pub fn add(&mut self, job: Job, preprocessor: &mut Preprocessor, limits: &Limits) -> Result<(), Refused> {
-        match job.obsolete(Instant::now()) {
-            None => {}
-            Some(Obsolete::Abandoned) => return Ok(()),
-            Some(Obsolete::Late(by)) => {
-                let status = status::too_late(format!("the deadline passed {by:.1?} before the image's turn came"));
-                return Err(Refused { ticket: job.ticket, status });
-            }
-        }
-        histogram!("graft_extractor_queue_seconds").record(job.pushed.elapsed().as_secs_f64());
-        let begun = Instant::now();
+    /// Preprocess an image, or the view of it that `ticket` is for, into the next slot.
+    pub fn add(&mut self, image: &Opened<'_>, ticket: Ticket, preprocessor: &mut Preprocessor) -> Result<(), Refused> {
         let start = self.tickets.len() * self.slot;
         let slot = &mut self.pixels.numbers_mut()[start..start + self.slot];
-        // Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
-        let filled = catch_unwind(AssertUnwindSafe(|| fill(&job.input, preprocessor, limits, slot)))
-            .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")));
-        histogram!("graft_extractor_preprocess_seconds").record(begun.elapsed().as_secs_f64());
-        match filled {
-            Ok(()) => self.tickets.push(job.ticket),
-            Err(status) => return Err(Refused { ticket: job.ticket, status }),
+        match guarded(|| image.fill(ticket.view, preprocessor, slot)) {
+            Ok(()) => self.tickets.push(ticket),
+            Err(status) => return Err(Refused { ticket, status }),
         }
         Ok(())
     }
 }
 
-/// Make the network's input of what came.
-fn fill(input: &Input, preprocessor: &mut Preprocessor, limits: &Limits, slot: &mut [f32]) -> Result<(), Status> {
-    match input {
+/// What came, ready to be preprocessed any number of times.
+#[derive(Debug)]
+pub enum Opened<'a> {
+    /// Pixels, and how views of them are made, by the content that they are drawn by.
+    Image(Decoded<'a>, Option<(&'a Recipe, [u8; 32])>),
+    /// The network's input.
+    Tensor(&'a [u8]),
+}
+
+/// The job, if its answer is still of use. One whose caller went away leaves no trace.
+pub fn wanted(job: Job) -> Result<Option<Job>, Refused> {
+    match job.obsolete(Instant::now()) {
+        None => {}
+        Some(Obsolete::Abandoned) => return Ok(None),
+        Some(Obsolete::Late(by)) => {
+            let status = status::too_late(format!("the deadline passed {by:.1?} before the image's turn came"));
+            return Err(Refused { ticket: job.ticket, status });
+        }
+    }
+    histogram!("graft_extractor_queue_seconds").record(job.pushed.elapsed().as_secs_f64());
+    Ok(Some(job))
+}
+
+/// Decode what came, once for all its views.
+pub fn open<'a>(input: &'a Input, recipe: Option<&'a Recipe>, limits: &Limits) -> Result<Opened<'a>, Status> {
+    let views = || recipe.map(|recipe| (recipe, input.content()));
+    guarded(|| match input {
         Input::Image(source) => {
             let image = decode(source, limits).map_err(|error| decode_status(&error))?;
-            preprocessor.run(&image, slot);
-            Ok(())
+            Ok(Opened::Image(image, views()))
         }
         Input::Fetched(bytes) => {
             let source = Source::Encoded(bytes.clone());
             let image = decode(&source, limits).map_err(|error| status::invalid("image.uri", error.to_string()))?;
-            preprocessor.run(&image, slot);
-            Ok(())
+            Ok(Opened::Image(image.into_owned(), views()))
         }
-        Input::Tensor(bytes) => copy_tensor(bytes, slot).map_err(|error| tensor_status(&error)),
+        Input::Tensor(bytes) => Ok(Opened::Tensor(bytes)),
+    })
+}
+
+/// Decoders read hostile bytes; should one of them panic, its image is refused and nothing else is lost.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(status::internal("the decoder broke down on this image")))
+}
+
+impl Opened<'_> {
+    /// Make the network's input of a view.
+    fn fill(&self, view: u32, preprocessor: &mut Preprocessor, slot: &mut [f32]) -> Result<(), Status> {
+        match self {
+            Opened::Image(image, Some((recipe, content))) if view > 0 => {
+                let view = recipe.view(content, view, image.width, image.height);
+                preprocessor.run_view(image, &view, slot);
+            }
+            Opened::Image(image, _) => preprocessor.run(image, slot),
+            Opened::Tensor(bytes) => copy_tensor(bytes, slot).map_err(|error| tensor_status(&error))?,
+        }
+        Ok(())
     }
 }
 
@@ -175,17 +205,18 @@ mod tests {
             deadline,
             pushed: Instant::now(),
             permit: queue.room(1).await.unwrap(),
+            recipe: None,
         };
         let late = job("late", Some(Instant::now())).await;
-        let refused = batch.add(late, &mut preprocessor, &Limits::default()).unwrap_err();
-        assert_eq!((refused.ticket.id.as_str(), refused.status.code()), ("late", Code::DeadlineExceeded));
-        assert!(batch.is_empty());
+        let refused = wanted(late).unwrap_err();
+        assert_eq!((refused.ticket.id(), refused.status.code()), ("late", Code::DeadlineExceeded));
         let in_time = job("in time", Some(Instant::now() + Duration::from_secs(60))).await;
-        batch.add(in_time, &mut preprocessor, &Limits::default()).unwrap();
+        let in_time = wanted(in_time).unwrap().unwrap();
+        let image = open(&in_time.input, None, &Limits::default()).unwrap();
+        batch.add(&image, in_time.ticket, &mut preprocessor).unwrap();
         assert_eq!((batch.len(), batch.pixels().len()), (1, 48));
         let abandoned = job("abandoned", None).await;
         drop(stream);
-        batch.add(abandoned, &mut preprocessor, &Limits::default()).unwrap();
-        assert_eq!(batch.len(), 1, "nobody waits for it");
+        assert!(wanted(abandoned).unwrap().is_none(), "nobody waits for it");
     }
 }

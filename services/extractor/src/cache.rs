@@ -9,7 +9,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use tokio::task::spawn_blocking;
 
-use crate::{decode::Source, input::Input};
+use crate::{augment::Recipe, input::Input};
 
 /// Images of more bytes are hashed on another thread, so that streams do not wait for them. BLAKE3 takes about 22 µs for
 /// as many bytes, and 3 ms for the largest image.
@@ -45,8 +45,8 @@ pub struct Keep {
 /// What is known of an image.
 #[derive(Debug)]
 pub enum Found {
-    /// Its embedding.
-    Embedding(Arc<[f32]>),
+    /// Its embedding, and those of its views, in their order.
+    Embeddings(Vec<Arc<[f32]>>),
     /// Nothing yet.
     Nothing(Keep),
 }
@@ -80,18 +80,28 @@ impl EmbeddingCache {
         }
     }
 
-    /// What is known of an image in `space`; `None` if it cannot be said, because the process ends.
-    pub async fn look_up(cache: &Arc<EmbeddingCache>, space: &str, input: &Input) -> Option<Found> {
+    /// What is known of an image in `space`, with the views of `recipe`; `None` if it cannot be said, because the process
+    /// ends. Where a view is missing, nothing is known.
+    pub async fn look_up(
+        cache: &Arc<EmbeddingCache>,
+        space: &str,
+        input: &Input,
+        recipe: Option<&Recipe>,
+    ) -> Option<Found> {
         let key = if input.len() <= HASHED_AT_ONCE {
             Key::of(space, input)
         } else {
             let (space, input) = (space.to_owned(), input.clone());
             spawn_blocking(move || Key::of(&space, &input)).await.ok()?
         };
-        Some(match cache.kept.get(&key) {
-            Some(embedding) => {
+        let known: Option<Vec<Arc<[f32]>>> = match recipe {
+            None => cache.kept.get(&key).map(|embedding| vec![embedding]),
+            Some(recipe) => (0..=recipe.views()).map(|view| cache.kept.get(&key.of_view(recipe, view))).collect(),
+        };
+        Some(match known {
+            Some(embeddings) => {
                 cache.hits.increment(1);
-                Found::Embedding(embedding)
+                Found::Embeddings(embeddings)
             }
             None => {
                 cache.misses.increment(1);
@@ -108,6 +118,11 @@ impl EmbeddingCache {
 }
 
 impl Keep {
+    /// The right to keep the embedding of a view of the image.
+    pub fn of_view(&self, recipe: &Recipe, view: u32) -> Keep {
+        Keep { cache: self.cache.clone(), key: self.key.of_view(recipe, view) }
+    }
+
     /// Keep it.
     pub fn embedding(self, embedding: &[f32]) {
         self.cache.insert(self.key, embedding);
@@ -115,23 +130,22 @@ impl Keep {
 }
 
 impl Key {
-    /// The key of an image in `space`. Each kind of input has a tag of its own, and whatever has no fixed length has its
-    /// length before it, so that no two inputs read the same.
+    /// The key of a plain image in `space`, whose length comes before it.
     fn of(space: &str, input: &Input) -> Key {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"graft embedding 1\n");
         hasher.update(&(space.len() as u64).to_le_bytes()).update(space.as_bytes());
-        match input {
-            Input::Image(Source::Encoded(bytes)) | Input::Fetched(bytes) => hasher.update(b"encoded\0").update(bytes),
-            Input::Image(Source::Pixels(pixels)) => {
-                hasher.update(b"pixels\0\0");
-                for number in [pixels.height, pixels.width, pixels.channels] {
-                    hasher.update(&number.to_le_bytes());
-                }
-                hasher.update(&pixels.data)
-            }
-            Input::Tensor(bytes) => hasher.update(b"tensor\0\0").update(bytes),
-        };
+        input.add_to(&mut hasher);
+        Key(*hasher.finalize().as_bytes())
+    }
+
+    /// The key of a view of the image that has this one; view 0 is the image itself.
+    fn of_view(self, recipe: &Recipe, view: u32) -> Key {
+        if view == 0 {
+            return self;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"graft view 1\n").update(&self.0).update(&view.to_le_bytes()).update(recipe.text().as_bytes());
         Key(*hasher.finalize().as_bytes())
     }
 }
@@ -143,14 +157,14 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::decode::RawPixels;
+    use crate::decode::{RawPixels, Source};
 
     fn encoded(bytes: impl Into<Bytes>) -> Input {
         Input::Image(Source::Encoded(bytes.into()))
     }
 
     async fn found(cache: &Arc<EmbeddingCache>, space: &str, input: &Input) -> Found {
-        EmbeddingCache::look_up(cache, space, input).await.unwrap()
+        EmbeddingCache::look_up(cache, space, input, None).await.unwrap()
     }
 
     #[test]
@@ -183,9 +197,35 @@ mod tests {
         for image in [encoded("small"), encoded(vec![1; HASHED_AT_ONCE + 1])] {
             let Found::Nothing(keep) = found(&cache, "net@1", &image).await else { panic!("nothing was kept") };
             keep.embedding(&[1.0, 2.0]);
-            let Found::Embedding(known) = found(&cache, "net@1", &image).await else { panic!("it was kept") };
-            assert_eq!(known[..], [1.0, 2.0]);
+            let Found::Embeddings(known) = found(&cache, "net@1", &image).await else { panic!("it was kept") };
+            assert_eq!(known[0][..], [1.0, 2.0]);
             assert!(matches!(found(&cache, "net@2", &image).await, Found::Nothing(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn views_are_kept_by_what_made_them_and_known_together() {
+        let cache = Arc::new(EmbeddingCache::new(1 << 20));
+        let recipe = |views, seed| {
+            let asked = graft_proto::v1::Augmentation { views, seed, ..Default::default() };
+            Recipe::new(&graft_proto::augmentation::resolve(&asked).unwrap().unwrap())
+        };
+        let (two, image) = (recipe(2, 0), encoded("image"));
+        let look_up = async |recipe: Option<Recipe>| {
+            EmbeddingCache::look_up(&cache, "net@1", &image, recipe.as_ref()).await.unwrap()
+        };
+        let Found::Nothing(keep) = look_up(Some(two.clone())).await else { panic!("nothing was kept") };
+        keep.of_view(&two, 2).embedding(&[2.0]);
+        keep.of_view(&two, 1).embedding(&[1.0]);
+        assert!(matches!(look_up(Some(two.clone())).await, Found::Nothing(_)), "the image itself is missing");
+        keep.embedding(&[0.0]);
+        for (recipe, expected) in [(Some(two), &[0.0, 1.0, 2.0][..]), (Some(recipe(1, 0)), &[0.0, 1.0]), (None, &[0.0])]
+        {
+            let Found::Embeddings(known) = look_up(recipe).await else { panic!("they were kept") };
+            assert_eq!(known.iter().map(|view| view[0]).collect::<Vec<f32>>(), expected);
+        }
+        for other in [recipe(3, 0), recipe(2, 1)] {
+            assert!(matches!(look_up(Some(other)).await, Found::Nothing(_)));
         }
     }
 
@@ -198,7 +238,7 @@ mod tests {
         for index in 0..5_000u32 {
             for image in [favourite.clone(), encoded(index.to_le_bytes().to_vec())] {
                 match found(&cache, "net@1", &image).await {
-                    Found::Embedding(_) => hits += 1,
+                    Found::Embeddings(_) => hits += 1,
                     Found::Nothing(keep) => keep.embedding(&[0.5; 1280]),
                 }
             }

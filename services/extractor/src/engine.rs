@@ -26,12 +26,12 @@ use crate::{
         detach::BatchSize,
         session::{Runtime, Session, SessionError},
     },
-    batch::{Batch, Refused},
+    batch::{Batch, Refused, open, wanted},
     decode::Limits,
     engines::budget::Reservation,
     layout::Layout,
     preprocess::Preprocessor,
-    queue::{Priority, Queue},
+    queue::{Job, Priority, Queue},
     rows::Rows,
 };
 
@@ -172,11 +172,8 @@ impl Lane {
     fn work(mut self) {
         while let Some(jobs) = self.queue.take(self.max_batch, self.lanes) {
             for job in jobs {
-                if let Err(refused) = self.batch.add(job, &mut self.preprocessor, &self.limits) {
+                if let Err(refused) = self.take(job) {
                     refuse(refused);
-                }
-                if self.batch.is_full() {
-                    self.run();
                 }
             }
             if !self.batch.is_empty() {
@@ -184,6 +181,32 @@ impl Lane {
             }
             self.answer();
         }
+    }
+
+    /// Decode the image of a job once, and put it and its views into the batch, running that whenever it is full.
+    fn take(&mut self, job: Job) -> Result<(), Refused> {
+        let Some(Job { input, ticket, recipe, permit: _permit, .. }) = wanted(job)? else { return Ok(()) };
+        let begun = Instant::now();
+        let image = match open(&input, recipe.as_deref(), &self.limits) {
+            Ok(image) => image,
+            Err(status) => return Err(Refused { ticket, status }),
+        };
+        let mut took = begun.elapsed();
+        for ticket in ticket.part(recipe.as_deref()) {
+            let begun = Instant::now();
+            let added = self.batch.add(&image, ticket, &mut self.preprocessor);
+            took += begun.elapsed();
+            added?;
+            if self.batch.is_full() {
+                self.run();
+            }
+            // An image with many views is not to make a message that is too large.
+            if self.done.len() >= self.max_batch {
+                self.answer();
+            }
+        }
+        histogram!("graft_extractor_preprocess_seconds").record(took.as_secs_f64());
+        Ok(())
     }
 
     fn run(&mut self) {
@@ -215,7 +238,9 @@ impl Lane {
     /// Answer each stream that has images among those that are done with one message. Images of one stream stand beside each
     /// other in the queue, so neighbours of the same stream are what there is to find.
     fn answer(&mut self) {
-        counter!("graft_extractor_images_total", "outcome" => "embedded").increment(self.done.len() as u64);
+        let images = self.done.iter().filter(|ticket| ticket.view == 0).count();
+        counter!("graft_extractor_images_total", "outcome" => "embedded").increment(images as u64);
+        counter!("graft_extractor_views_total").increment((self.done.len() - images) as u64);
         let mut rows = Rows::default();
         let embeddings = self.embeddings.chunks_exact(self.dimension.max(1));
         for (mut ticket, embedding) in self.done.drain(..).zip(embeddings) {
@@ -250,11 +275,14 @@ fn tried(entry: &Entry, session: Option<&Arc<Mutex<Session>>>) -> Backbone {
     description
 }
 
-/// Answer for an image that is not embedded.
+/// Answer for an image that is not embedded, once for all its views.
 pub fn refuse(refused: Refused) {
-    counter!("graft_extractor_images_total", "outcome" => "refused").increment(1);
     let Refused { ticket, status } = refused;
-    let failure = ExtractFailure { id: ticket.id.clone(), error: Some(status::to_item_error(&status)) };
+    if !ticket.refuse() {
+        return;
+    }
+    counter!("graft_extractor_images_total", "outcome" => "refused").increment(1);
+    let failure = ExtractFailure { id: ticket.id().to_owned(), error: Some(status::to_item_error(&status)) };
     let answers = ticket.answers().clone();
     answers.settle(ExtractResponse { message: Some(Message::Failure(failure)) }, vec![ticket]);
 }

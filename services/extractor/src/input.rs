@@ -45,6 +45,29 @@ impl Input {
         }
     }
 
+    /// Add it to a hash. Each kind of input has a tag of its own, and raw pixels have their shape before them, so that no two
+    /// inputs read the same; an image is the same wherever it came from.
+    pub fn add_to(&self, hasher: &mut blake3::Hasher) {
+        match self {
+            Input::Image(Source::Encoded(bytes)) | Input::Fetched(bytes) => hasher.update(b"encoded\0").update(bytes),
+            Input::Image(Source::Pixels(pixels)) => {
+                hasher.update(b"pixels\0\0");
+                for number in [pixels.height, pixels.width, pixels.channels] {
+                    hasher.update(&number.to_le_bytes());
+                }
+                hasher.update(&pixels.data)
+            }
+            Input::Tensor(bytes) => hasher.update(b"tensor\0\0").update(bytes),
+        };
+    }
+
+    /// What its views are drawn by.
+    pub fn content(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        self.add_to(&mut hasher);
+        *hasher.finalize().as_bytes()
+    }
+
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -12,6 +12,7 @@
 //! - [`decode`]: encoded or raw bytes become pixels, within limits that are checked first.
 //! - [`preprocessing`]: what is done to an image before the network sees it.
 //! - [`preprocess`]: pixels become the network's input, as Pillow and torchvision make it.
+//! - [`augment`]: what is done to an image for further views of it.
 //! - [`resize`]: Pillow's resize, bit for bit.
 //! - [`batch`]: the tensor that a lane fills in place.
 //! - [`cache`]: embeddings that were made before, by content. [`admission`]: an image is answered from it, or queued.
@@ -23,6 +24,7 @@
 
 pub mod admission;
 pub mod answers;
+pub mod augment;
 pub mod backbone;
 pub mod batch;
 pub mod bench;

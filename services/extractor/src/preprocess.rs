@@ -6,6 +6,7 @@
 
 pub use crate::preprocessing::Preprocessing;
 use crate::{
+    augment::{View, mirror},
     decode::Decoded,
     preprocessing::{Layout, Resize},
     resize::{Key, Resizer},
@@ -20,6 +21,10 @@ pub struct Preprocessor {
     order: [usize; 3],
     /// For each channel of the tensor, what each level becomes.
     levels: [[f32; 256]; 3],
+    /// The pixels of the window of a view.
+    window: Vec<u8>,
+    /// The pixels of a view, as large as the network takes them.
+    view: Vec<u8>,
 }
 
 impl Preprocessor {
@@ -27,7 +32,8 @@ impl Preprocessor {
     pub fn new(preprocessing: &Preprocessing) -> Preprocessor {
         let order = preprocessing.channels.order();
         let levels = order.map(|channel| std::array::from_fn(|level| preprocessing.value(level as u8, channel)));
-        Preprocessor { preprocessing: preprocessing.clone(), resizer: Resizer::new(), order, levels }
+        let (window, view) = (Vec::new(), Vec::new());
+        Preprocessor { preprocessing: preprocessing.clone(), resizer: Resizer::new(), order, levels, window, view }
     }
 
     /// Numbers that one image becomes: `3 * height * width`.
@@ -38,23 +44,60 @@ impl Preprocessor {
     /// Write `image` to `slot`, `[3, height, width]` or `[height, width, 3]` as the layout says. `slot` has
     /// [`output_len`](Self::output_len) numbers.
     pub fn run(&mut self, image: &Decoded<'_>, slot: &mut [f32]) {
-        let Preprocessing { resize, crop, interpolation, layout, .. } = self.preprocessing;
-        let (width, height) = resized(image.width, image.height, resize);
-        let key = |source, resized, crop| {
-            let offset = crop_offset(resized, crop);
-            Key { source, resized, offset, crop, interpolation }
-        };
-        let (columns, rows) = (key(image.width, width, crop.width), key(image.height, height, crop.height));
+        let (columns, rows) = whole(&self.preprocessing, image);
+        let pixels = self.resizer.resize(&image.data, image.channels as usize, columns, rows);
+        write(pixels, image.channels, self.preprocessing.layout, self.order, &self.levels, slot);
+    }
+
+    /// The same for a view of it: its window is resized to all that the network takes; then it is mirrored, then its colours
+    /// are changed.
+    pub fn run_view(&mut self, image: &Decoded<'_>, view: &View, slot: &mut [f32]) {
+        let Preprocessing { crop, interpolation, layout, .. } = self.preprocessing;
         let channels = image.channels as usize;
-        let pixels = self.resizer.resize(&image.data, channels, columns, rows);
-        // A grey image is the same in red, green and blue.
-        let order = if channels == 1 { [0; 3] } else { self.order };
-        match (layout, channels) {
-            (Layout::Nchw, 1) => planes::<1>(pixels, order, &self.levels, slot),
-            (Layout::Nchw, _) => planes::<3>(pixels, order, &self.levels, slot),
-            (Layout::Nhwc, 1) => beside::<1>(pixels, order, &self.levels, slot),
-            (Layout::Nhwc, _) => beside::<3>(pixels, order, &self.levels, slot),
+        let resized = match view.window {
+            None => {
+                let (columns, rows) = whole(&self.preprocessing, image);
+                self.resizer.resize(&image.data, channels, columns, rows)
+            }
+            Some(window) => {
+                window.cut(image, &mut self.window);
+                let key = |source, crop: u32| Key { source, resized: crop.into(), offset: 0, crop, interpolation };
+                let (columns, rows) = (key(window.width, crop.width), key(window.height, crop.height));
+                self.resizer.resize(&self.window, channels, columns, rows)
+            }
+        };
+        self.view.clear();
+        self.view.extend_from_slice(resized);
+        if view.mirrored {
+            mirror(&mut self.view, crop.width as usize, channels);
         }
+        if let Some(colour) = view.colour {
+            colour.apply(&mut self.view, channels);
+        }
+        write(&self.view, image.channels, layout, self.order, &self.levels, slot);
+    }
+}
+
+/// How columns and rows become those of the centre crop of the whole image.
+fn whole(preprocessing: &Preprocessing, image: &Decoded<'_>) -> (Key, Key) {
+    let Preprocessing { resize, crop, interpolation, .. } = *preprocessing;
+    let (width, height) = resized(image.width, image.height, resize);
+    let key = |source, resized, crop| {
+        let offset = crop_offset(resized, crop);
+        Key { source, resized, offset, crop, interpolation }
+    };
+    (key(image.width, width, crop.width), key(image.height, height, crop.height))
+}
+
+/// Write pixels, grey or RGB, as the network takes them.
+fn write(pixels: &[u8], channels: u32, layout: Layout, order: [usize; 3], levels: &[[f32; 256]; 3], slot: &mut [f32]) {
+    // A grey image is the same in red, green and blue.
+    let order = if channels == 1 { [0; 3] } else { order };
+    match (layout, channels) {
+        (Layout::Nchw, 1) => planes::<1>(pixels, order, levels, slot),
+        (Layout::Nchw, _) => planes::<3>(pixels, order, levels, slot),
+        (Layout::Nhwc, 1) => beside::<1>(pixels, order, levels, slot),
+        (Layout::Nhwc, _) => beside::<3>(pixels, order, levels, slot),
     }
 }
 

@@ -12,7 +12,7 @@ use metrics::{Gauge, gauge};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{answers::Ticket, input::Input};
+use crate::{answers::Ticket, augment::Recipe, input::Input};
 
 /// Bytes behind one permit of a queue: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1024;
@@ -52,6 +52,8 @@ pub struct Job {
     pub pushed: Instant,
     /// Its share of the queue, given back when the job is done.
     pub permit: Permit,
+    /// How views of it are made, if it has any.
+    pub recipe: Option<Arc<Recipe>>,
 }
 
 /// The images of one class that wait for one backbone. Lanes take from it; each blocks while it is empty.
@@ -173,6 +175,7 @@ mod tests {
             deadline: None,
             pushed: Instant::now(),
             permit: queue.room(1).await.unwrap(),
+            recipe: None,
         }
     }
 

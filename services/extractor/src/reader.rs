@@ -23,6 +23,8 @@ const ID_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct Reader {
     admission: Admission,
+    /// The same for images that are to have no views.
+    without_views: Admission,
     answers: Answers,
     /// What fetches its images by URI, if any may be.
     fetching: Option<Fetching>,
@@ -41,7 +43,8 @@ enum Image {
 impl Reader {
     /// A reader that lets images in by `admission`, and answers on `answers` what it refuses.
     pub fn new(admission: Admission, answers: Answers, fetching: Option<Fetching>) -> Reader {
-        Reader { admission, answers, fetching, known: Rows::default() }
+        let without_views = Admission { recipe: None, ..admission.clone() };
+        Reader { admission, without_views, answers, fetching, known: Rows::default() }
     }
 
     /// End the stream with `status`.
@@ -97,9 +100,10 @@ impl Reader {
                 return Err(status::invalid("items.id", message));
             }
         };
+        let admission = if item.without_views { &self.without_views } else { &self.admission }.clone();
         match self.image(item.image) {
-            Ok(Image::Brought(input)) => return Ok(self.bring(ticket, input).await),
-            Ok(Image::At(place, fetching)) => self.fetch(ticket, place, fetching),
+            Ok(Image::Brought(input)) => return Ok(self.bring(&admission, ticket, input).await),
+            Ok(Image::At(place, fetching)) => fetch(admission, ticket, place, fetching),
             Err(status) => refuse(Refused { ticket, status }),
         }
         Ok(true)
@@ -126,36 +130,20 @@ impl Reader {
         Ok(Image::Brought(Input::Image(source)))
     }
 
-    /// Fetch an image while the stream goes on, and let it in when it is here. The ticket bounds how many there are.
-    fn fetch(&self, ticket: Ticket, place: Found, fetching: Fetching) {
-        let admission = self.admission.clone();
-        tokio::spawn(async move {
-            let fetched = tokio::select! {
-                () = ticket.gone() => return,
-                fetched = fetching.fetch(place, admission.deadline) => fetched,
-            };
-            match fetched {
-                // It counts as fetched until the queue counts it.
-                Ok((bytes, _slot)) => admission.admit(ticket, Input::Fetched(bytes)).await,
-                Err(status) => refuse(Refused { ticket, status }),
-            }
-        });
-    }
-
     /// Answer or queue an image. `false` if the backbone was stopped.
-    async fn bring(&mut self, mut ticket: Ticket, input: Input) -> bool {
-        match self.admission.recall(&mut ticket, &input).await {
-            Some(embedding) => {
-                self.known.push(ticket, &embedding);
+    async fn bring(&mut self, admission: &Admission, ticket: Ticket, input: Input) -> bool {
+        match admission.recall(ticket, &input).await {
+            Ok(known) => {
+                known.into_iter().for_each(|(ticket, embedding)| self.known.push(ticket, &embedding));
                 if self.known.is_full() {
                     self.answer_known();
                 }
                 true
             }
-            None => {
+            Err(ticket) => {
                 // The queue may be full for a while.
                 self.answer_known();
-                self.admission.enqueue(ticket, input).await
+                admission.enqueue(ticket, input).await
             }
         }
     }
@@ -163,4 +151,19 @@ impl Reader {
     fn answer_known(&mut self) {
         self.known.send(&self.admission.engine.description.space);
     }
+}
+
+/// Fetch an image while the stream goes on, and let it in when it is here. The ticket bounds how many there are.
+fn fetch(admission: Admission, ticket: Ticket, place: Found, fetching: Fetching) {
+    tokio::spawn(async move {
+        let fetched = tokio::select! {
+            () = ticket.gone() => return,
+            fetched = fetching.fetch(place, admission.deadline) => fetched,
+        };
+        match fetched {
+            // It counts as fetched until the queue counts it.
+            Ok((bytes, _slot)) => admission.admit(ticket, Input::Fetched(bytes)).await,
+            Err(status) => refuse(Refused { ticket, status }),
+        }
+    });
 }

@@ -46,11 +46,20 @@ impl Rows {
             space: space.to_owned(),
             dtype: dtype as i32,
             dimension: dimension as u32,
-            ids: tickets.iter().map(|ticket| ticket.id.clone()).collect(),
+            ids: tickets.iter().map(|ticket| ticket.id().to_owned()).collect(),
             data: Bytes::from(data),
+            views: views(&tickets),
         };
         answers.settle(ExtractResponse { message: Some(Message::Embeddings(batch)) }, tickets);
     }
+}
+
+/// The view of each row; nothing where all are of plain images.
+fn views(tickets: &[Ticket]) -> Vec<u32> {
+    if tickets.iter().all(|ticket| ticket.view == 0) {
+        return Vec::new();
+    }
+    tickets.iter().map(|ticket| ticket.view).collect()
 }
 
 /// Write an embedding as the wire has it: packed, little-endian.

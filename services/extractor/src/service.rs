@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use graft_chassis::{deadline, status, streams};
-use graft_proto::v1::{
-    DType, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
-    ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
-    extractor_service_server::ExtractorService,
+use graft_proto::{
+    augmentation,
+    v1::{
+        DType, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
+        ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
+        extractor_service_server::ExtractorService,
+    },
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
@@ -14,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     admission::Admission,
     answers::{AnswerStream, Answers},
+    augment::Recipe,
     cache::EmbeddingCache,
     engine::Engine,
     engines::Engines,
@@ -75,14 +79,16 @@ impl ExtractorService for Extractor {
         })?;
         let dtype = dtype(&options)?;
         let priority = priority(&options)?;
+        let recipe = recipe(&options)?;
         let engine = self.engines.engine(&options.backbone).await?;
         expect_space(&options, &engine)?;
 
-        let (answers, stream) = Answers::new(self.stream_window, dtype);
+        let views = recipe.as_ref().map_or(0, |recipe| recipe.views());
+        let (answers, stream) = Answers::with_views(self.stream_window, dtype, views);
         let backbone = extract_response::Message::Backbone(engine.description.clone());
         answers.send(Ok(ExtractResponse { message: Some(backbone) }));
         let fetching = self.fetcher.as_ref().map(|fetcher| Fetching::new(fetcher.clone()));
-        let admission = Admission { engine, priority, deadline, cache: self.cache.clone() };
+        let admission = Admission { engine, priority, deadline, cache: self.cache.clone(), recipe };
         tokio::spawn(async move {
             let _permit = permit;
             let mut reader = Reader::new(admission, answers, fetching);
@@ -121,6 +127,14 @@ fn priority(options: &ExtractOptions) -> Result<Priority, Status> {
             format!("{} is unknown; PRIORITY_BULK and PRIORITY_INTERACTIVE are accepted", options.priority),
         )),
     }
+}
+
+/// How views of the images are made, if there are any.
+fn recipe(options: &ExtractOptions) -> Result<Option<Arc<Recipe>>, Status> {
+    let Some(asked) = &options.augmentation else { return Ok(None) };
+    let resolved = augmentation::resolve(asked)
+        .map_err(|bad| status::invalid(&format!("options.augmentation.{}", bad.field), bad.message))?;
+    Ok(resolved.map(|resolved| Arc::new(Recipe::new(&resolved))))
 }
 
 fn expect_space(options: &ExtractOptions, engine: &Engine) -> Result<(), Status> {

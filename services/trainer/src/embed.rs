@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use graft_chassis::{serve::MESSAGE_BYTES, status};
 use graft_proto::v1::{
-    Backbone, DType, ExtractItem, ExtractItems, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest,
-    Image, Priority, extract_request, extract_response, extractor_service_client::ExtractorServiceClient,
-    image::Source,
+    Augmentation, Backbone, DType, ExtractItem, ExtractItems, ExtractOptions, ExtractRequest, ExtractResponse,
+    GetBackboneRequest, Image, Priority, extract_request, extract_response,
+    extractor_service_client::ExtractorServiceClient, image::Source,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -46,10 +46,21 @@ pub struct Embedding {
 /// What came of some images.
 #[derive(Debug)]
 pub enum Answer {
-    /// Embeddings with the ids of their images.
-    Embedded(Vec<(String, Vec<f32>)>),
+    /// Embeddings of images, or of views of them.
+    Embedded(Vec<Embedded>),
     /// An image that could not be embedded.
     Refused(String, Status),
+}
+
+/// One embedding.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The id of its image.
+    pub id: String,
+    /// The view of the image; 0 for the plain image.
+    pub view: u32,
+    /// The numbers.
+    pub numbers: Vec<f32>,
 }
 
 impl Extractor {
@@ -77,11 +88,12 @@ impl Extractor {
         answer.into_inner().backbone.ok_or_else(|| status::internal("the extractor described no backbone"))
     }
 
-    /// Begin a stream of images to embed into `space`.
+    /// Begin a stream of images to embed into `space`, each with the views of `augmentation`.
     pub async fn begin(
         &self,
         backbone: &str,
         space: &str,
+        augmentation: Option<Augmentation>,
         priority: Priority,
         deadline: Option<Instant>,
     ) -> Result<Embedding, Status> {
@@ -91,6 +103,7 @@ impl Extractor {
             space: space.to_owned(),
             dtype: DType::F32 as i32,
             priority: priority as i32,
+            augmentation,
         };
         // The receiver lives until the call below, so there is nobody to refuse.
         let _ = requests.send(ExtractRequest { message: Some(extract_request::Message::Options(options)) });
@@ -127,11 +140,11 @@ impl Extractor {
     ) -> Result<Vec<f32>, Status> {
         let deadline = deadline.unwrap_or_else(|| Instant::now() + ONE_IMAGE);
         let one = async {
-            let mut embedding = self.begin(backbone, space, Priority::Interactive, Some(deadline)).await?;
+            let mut embedding = self.begin(backbone, space, None, Priority::Interactive, Some(deadline)).await?;
             embedding.send(vec![("1".to_owned(), image)]);
             embedding.end();
             match embedding.next().await? {
-                Some(Answer::Embedded(mut rows)) if rows.len() == 1 => Ok(rows.remove(0).1),
+                Some(Answer::Embedded(mut rows)) if rows.len() == 1 => Ok(rows.remove(0).numbers),
                 Some(Answer::Refused(_, status)) => Err(status),
                 _ => Err(self.ended_early()),
             }
@@ -146,7 +159,12 @@ impl Extractor {
 impl Embedding {
     /// Send images. They are lost if the extractor is; [`next`](Self::next) tells.
     pub fn send(&self, images: Vec<(String, Image)>) {
-        let items = images.into_iter().map(|(id, image)| ExtractItem { id, image: Some(image) }).collect();
+        let item = |(id, image)| ExtractItem { id, image: Some(image), without_views: false };
+        self.send_items(images.into_iter().map(item).collect());
+    }
+
+    /// The same, where some may be without views.
+    pub fn send_items(&self, items: Vec<ExtractItem>) {
         let message = extract_request::Message::Items(ExtractItems { items });
         if let Some(requests) = &self.requests {
             let _ = requests.send(ExtractRequest { message: Some(message) });
@@ -169,8 +187,11 @@ impl Embedding {
                     if batch.data.len() != bytes * batch.ids.len() {
                         return Err(status::internal("the extractor sent a batch of the wrong size"));
                     }
-                    let rows = batch.data.chunks_exact(bytes).map(floats);
-                    return Ok(Some(Answer::Embedded(batch.ids.into_iter().zip(rows).collect())));
+                    // Nothing is said of views where there are none.
+                    let views = batch.views.into_iter().chain(std::iter::repeat(0));
+                    let rows = batch.ids.into_iter().zip(views).zip(batch.data.chunks_exact(bytes));
+                    let rows = rows.map(|((id, view), row)| Embedded { id, view, numbers: floats(row) });
+                    return Ok(Some(Answer::Embedded(rows.collect())));
                 }
                 Some(Some(extract_response::Message::Failure(failure))) => {
                     let error = failure.error.unwrap_or_default();
@@ -242,7 +263,7 @@ mod tests {
         assert_eq!(status.code(), Code::Unavailable);
         let message = status.message();
         assert!(message.contains("http://127.0.0.1:1") && message.contains("refused"), "{message}");
-        let status = extractor.begin("", "", Priority::Bulk, None).await.unwrap_err();
+        let status = extractor.begin("", "", None, Priority::Bulk, None).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
     }
 

@@ -34,7 +34,7 @@ async fn fill(store: &Store, rows: u32) {
             noise[0] = noise[0] / 2 + (index % 2) as u8 * 40;
             let label = if index % 2 == 0 { "even" } else { "odd" };
             let row = ExampleRow { hash, id: index.to_string(), labels: vec![label.into()], split: Split::Train };
-            NewExample { row, embedding: Some(noise.iter().map(|n| f32::from(*n)).collect()) }
+            NewExample { row, embedding: Some(noise.iter().map(|n| f32::from(*n)).collect()), views: Vec::new() }
         })
         .collect();
     store.add(&tenant, &dataset, &examples).await.unwrap().unwrap();

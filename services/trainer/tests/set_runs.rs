@@ -61,7 +61,7 @@ fn example(index: u32) -> NewExample {
     let kept = |label: &&str| *label != "dog" || !FORGOTTEN.contains(&index);
     let labels = seen(index).into_iter().filter(kept).map(str::to_owned).collect();
     let row = ExampleRow { hash, id: index.to_string(), labels, split };
-    NewExample { row, embedding: Some(embedding(index)) }
+    NewExample { row, embedding: Some(embedding(index)), views: Vec::new() }
 }
 
 async fn trained(options: TrainingOptions) -> (TempDir, Store, TrainingRun) {

@@ -42,7 +42,7 @@ impl Stream {
             self.count += 1;
             let id = self.count.to_string();
             self.sent.insert(id.clone(), Instant::now());
-            ExtractItem { id, image: Some(image.clone()) }
+            ExtractItem { id, image: Some(image.clone()), ..Default::default() }
         });
         let items = ExtractItems { items: items.collect() };
         if !items.items.is_empty() {

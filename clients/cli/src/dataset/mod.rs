@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Done,
+    import::views,
     output::{Output, table},
 };
 
@@ -123,7 +124,8 @@ fn text(dataset: &Description) -> String {
         .map(|c| [vec![c.label.clone()], [c.train, c.validation, c.test].map(|n| n.to_string()).to_vec()].concat())
         .collect();
     let kind = if dataset.multi_label { ", several labels an image" } else { "" };
-    let head = format!("{}: {} examples in {}{kind}\n\n", dataset.name, dataset.example_count, dataset.space);
+    let views = dataset.augmentation.as_ref().map(|views| format!("\n{}", views::text(views))).unwrap_or_default();
+    let head = format!("{}: {} examples in {}{kind}{views}\n\n", dataset.name, dataset.example_count, dataset.space);
     head + &table(&["class", "train", "validation", "test"], &rows)
 }
 
@@ -136,5 +138,6 @@ fn json(dataset: &Description) -> Value {
     json!({
         "name": dataset.name, "backbone": dataset.backbone, "space": dataset.space, "dimension": dataset.dimension,
         "examples": dataset.example_count, "multi_label": dataset.multi_label, "classes": classes,
+        "augmentation": views::json(dataset.augmentation.as_ref()),
     })
 }

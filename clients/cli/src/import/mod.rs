@@ -4,6 +4,7 @@
 //! - [`format`](mod@format) knows the forms of input and opens them.
 //! - [`folder`], [`manifest`], [`rows`], [`arrays`], [`parquet`], [`webdataset`], [`zip`] read one form each, an example at a
 //!   time; [`layout`] is what folders say of images, [`text`] opens what may be gzipped.
+//! - [`views`] is what is said of further views of an image.
 //! - [`piece`] is what they find; [`send`](mod@send) brings it to the trainer; [`tally`] counts what became of it.
 
 use std::{
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use graft_client::{
     Graft,
-    proto::{CreateDatasetRequest, Dataset, GetDatasetRequest, Split},
+    proto::{CreateDatasetRequest, Dataset, GetDatasetRequest, ImportOptions, Split},
 };
 
 use tokio::task::spawn_blocking;
@@ -26,6 +27,7 @@ use self::{
     piece::Reader,
     send::{BROKE_DOWN, send},
     tally::Tally,
+    views::Views,
 };
 use crate::{Done, output::Output};
 
@@ -40,6 +42,7 @@ pub mod rows;
 pub mod send;
 pub mod tally;
 pub mod text;
+pub mod views;
 pub mod webdataset;
 pub mod zip;
 
@@ -85,6 +88,8 @@ pub struct Import {
     /// The backbone of the dataset, if it is made now; the extractor's default one unless told.
     #[arg(long, default_value = "", hide_default_value = true)]
     backbone: String,
+    #[command(flatten)]
+    views: Views,
     /// Write everything that is rejected to this file, a JSON object a line.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -130,11 +135,12 @@ impl Import {
         let mut tally = Tally::new(self.rejects.as_deref())?;
         if there.is_none() {
             let (name, backbone) = (self.dataset.clone(), self.backbone.clone());
-            let request = CreateDatasetRequest { name, backbone, multi_label };
+            let request = CreateDatasetRequest { name, backbone, multi_label, augmentation: None };
             let created = graft.trainer.datasets().create_dataset(request).await;
             created.map_err(|status| graft.trainer.error(status))?;
         }
-        send(graft, &self.dataset, reader, total, &mut tally).await?;
+        let options = ImportOptions { dataset: self.dataset.clone(), augmentation: self.views.augmentation() };
+        send(graft, options, reader, total, &mut tally).await?;
         output.show(|| tally.text(&self.dataset), || tally.json(&self.dataset))?;
         Ok(if tally.has_rejected() { Done::Some } else { Done::All })
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use futures::{Stream, StreamExt, TryStreamExt};
 use graft_client::{
     Graft, import,
-    proto::{Example, Image, image::Source},
+    proto::{Example, Image, ImportOptions, image::Source},
 };
 use graft_pull::{fetch::Fetcher, place::environment};
 use tokio::sync::mpsc;
@@ -28,7 +28,7 @@ const FETCHES: usize = 16;
 /// Import all that `reader` gives.
 pub async fn send(
     graft: &Graft,
-    dataset: &str,
+    options: ImportOptions,
     reader: Peekable<Reader>,
     total: Option<u64>,
     tally: &mut Tally,
@@ -46,7 +46,7 @@ pub async fn send(
     });
     let examples = examples(ReceiverStream::new(receiver), bad);
     let done = async {
-        let mut outcomes = import(&graft.trainer, dataset, examples).await?;
+        let mut outcomes = import(&graft.trainer, options, examples).await?;
         loop {
             tokio::select! {
                 Some(bad) = rejects.recv() => tally.reject(bad)?,

@@ -13,6 +13,7 @@ from graft.v1 import (
     classifier_pb2_grpc,
     dataset_pb2,
     dataset_pb2_grpc,
+    embedding_pb2,
     extractor_pb2,
     extractor_pb2_grpc,
     head_pb2,
@@ -31,6 +32,12 @@ SPLITS = {
     "train": dataset_pb2.SPLIT_TRAIN,
     "validation": dataset_pb2.SPLIT_VALIDATION,
     "test": dataset_pb2.SPLIT_TEST,
+}
+
+AUGMENTATION_KINDS = {
+    "flip": embedding_pb2.AUGMENTATION_KIND_FLIP,
+    "crop": embedding_pb2.AUGMENTATION_KIND_CROP,
+    "colour": embedding_pb2.AUGMENTATION_KIND_COLOUR,
 }
 
 
@@ -137,14 +144,23 @@ class Graft:
         examples: Iterable[tuple[Picture, str | Iterable[str]]],
         split: str = "",
         backbone: str = "",
+        views: int = 0,
+        augment: Sequence[str] = (),
+        augment_seed: int = 0,
     ) -> Imported:
         """Add pictures with their labels to a dataset, which is created if it is not there.
 
         A picture has one label, or a list of any number of them, which may be empty; a dataset holds the one or the other. `split` is train, validation, test, or empty to have it chosen by content. A rejected example ends nothing: the
         answer names it. What was imported before is recognised and not embedded again.
+
+        `views` further views of each picture, at most 16, are fitted on beside it, made as `augment` says (flip, crop,
+        colour; flip and crop unless told). They are fixed once the dataset holds examples: another number is refused.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r}: train, validation, test or empty are accepted")
+        options = dataset_pb2.ImportOptions(dataset=dataset)
+        if views:
+            options.augmentation.CopyFrom(_augmentation(views, augment, augment_seed))
         examples = iter(examples)
         first = list(next(examples, None) or ())
         multi_label = len(first) == 2 and not isinstance(first[1], str)
@@ -153,7 +169,7 @@ class Graft:
         self._ensure_dataset(dataset, backbone, multi_label)
 
         def requests():
-            yield dataset_pb2.ImportExamplesRequest(options=dataset_pb2.ImportOptions(dataset=dataset))
+            yield dataset_pb2.ImportExamplesRequest(options=options)
             items = (
                 dataset_pb2.Example(id=str(index), split=SPLITS[split], image=image(picture), **_labels(labels))
                 for index, (picture, labels) in enumerate(examples)
@@ -212,6 +228,13 @@ class Graft:
 
 def _labels(labels: str | Iterable[str]) -> dict[str, object]:
     return {"label": labels} if isinstance(labels, str) else {"labels": list(labels)}
+
+
+def _augmentation(views: int, kinds: Sequence[str], seed: int) -> embedding_pb2.Augmentation:
+    unknown = [kind for kind in kinds if kind not in AUGMENTATION_KINDS]
+    if unknown:
+        raise ValueError(f"augment {unknown[0]!r}: {', '.join(AUGMENTATION_KINDS)} are accepted")
+    return embedding_pb2.Augmentation(views=views, kinds=[AUGMENTATION_KINDS[kind] for kind in kinds], seed=seed)
 
 
 def _bad_picture(failure: extractor_pb2.ExtractFailure) -> BadPicture:

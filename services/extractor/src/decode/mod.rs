@@ -47,6 +47,14 @@ pub struct Decoded<'a> {
     pub data: Cow<'a, [u8]>,
 }
 
+impl Decoded<'_> {
+    /// The same, on its own.
+    pub fn into_owned(self) -> Decoded<'static> {
+        let Decoded { height, width, channels, data } = self;
+        Decoded { height, width, channels, data: Cow::Owned(data.into_owned()) }
+    }
+}
+
 /// Pixels as a file stores them.
 #[derive(Debug)]
 pub struct Stored {

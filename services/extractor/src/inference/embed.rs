@@ -24,11 +24,14 @@ pub async fn embed(admission: &Admission, images: Vec<Input>) -> Result<Bytes, S
     let mut known = Rows::default();
     for (index, input) in images.into_iter().enumerate() {
         // There is a ticket for each, and their ids differ.
-        let mut ticket = answers.ticket(index.to_string()).await.map_err(|_| stopped())?;
-        match admission.recall(&mut ticket, &input).await {
-            Some(embedding) => known.push(ticket, &embedding),
-            None if admission.enqueue(ticket, input).await => {}
-            None => return Err(stopped()),
+        let ticket = answers.ticket(index.to_string()).await.map_err(|_| stopped())?;
+        match admission.recall(ticket, &input).await {
+            Ok(found) => found.into_iter().for_each(|(ticket, embedding)| known.push(ticket, &embedding)),
+            Err(ticket) => {
+                if !admission.enqueue(ticket, input).await {
+                    return Err(stopped());
+                }
+            }
         }
     }
     known.send(&backbone.space);

@@ -77,7 +77,8 @@ impl Inference {
         let images = tensors::read(inputs, raw_input_contents, metadata::input_size(&backbone))?;
         let count = images.len();
         let engine = self.engines.engine(&backbone.name).await?;
-        let admission = Admission { engine, priority: Priority::Interactive, deadline, cache: self.cache.clone() };
+        let (priority, cache) = (Priority::Interactive, self.cache.clone());
+        let admission = Admission { engine, priority, deadline, cache, recipe: None };
         let embeddings = embed::embed(&admission, images).await?;
         Ok(outputs::answer(&admission.engine.description, id, count, embeddings))
     }

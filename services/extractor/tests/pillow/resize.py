@@ -53,4 +53,5 @@ def main(folder):
     (folder / "cases.json").write_text(json.dumps(cases))
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -32,7 +32,7 @@ pub struct ChosenKind {
     pub setting: f64,
     /// What to divide its logits by.
     pub temperature: f64,
-    /// Its logits on every row, from heads that were fitted without it, `[rows, classes]`, at that temperature.
+    /// Its logits on every example, from heads that were fitted without it, `[examples, classes]`, at that temperature.
     pub logits: Vec<f32>,
     /// All that were compared, the best first.
     pub comparison: Vec<KindTrial>,
@@ -87,10 +87,13 @@ fn try_softmax(
     options: &FitOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(ChosenKind, Calibrated), FitError> {
-    let folds = USUAL_FOLDS.min(problem.labels().len());
+    let folds = USUAL_FOLDS.min(problem.examples());
     let found = cross_validate_problem(problem, options, folds, options.seed, progress)?;
-    let weights = problem.everything().weights;
-    let calibrated = calibrate(&found.logits, problem.labels(), weights.as_deref(), problem.shape().classes);
+    let own: Vec<usize> = problem.views().own(0..problem.labels().len()).collect();
+    let labels: Vec<u32> = own.iter().map(|row| problem.labels()[*row]).collect();
+    let weights: Option<Vec<f32>> =
+        problem.everything().weights.map(|weights| own.iter().map(|row| weights[*row]).collect());
+    let calibrated = calibrate(&found.logits, &labels, weights.as_deref(), problem.shape().classes);
     let cool = |logit: f32| (f64::from(logit) / calibrated.temperature) as f32;
     let logits = found.logits.into_iter().map(cool).collect();
     let (kind, temperature) = (HeadKind::Softmax, calibrated.temperature);
@@ -103,7 +106,7 @@ fn try_other(
     options: &FitOptions,
     go_on: &mut dyn FnMut(f64) -> bool,
 ) -> Result<(ChosenKind, Calibrated), FitError> {
-    let folds = Some(USUAL_FOLDS.min(problem.labels().len()));
+    let folds = Some(USUAL_FOLDS.min(problem.examples()));
     let partings = partings(problem, folds, options.seed);
     let found = held_out::choose(kind, problem, &partings, options, &mut |part, _| go_on(part))?;
     let held_out::Chosen { setting, calibrated, logits, .. } = found;

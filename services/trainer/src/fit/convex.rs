@@ -47,7 +47,7 @@ pub fn fit(
     let linear = LinearHead { weights, bias, dimension: shape.dim, classes: shape.classes };
     let head = match kind {
         HeadKind::Sigmoid => {
-            let held_out = problem.truth().slice(problem.train_count()..problem.labels().len());
+            let held_out = problem.truth().slice(problem.validation_rows());
             let thresholds = match &selection_logits {
                 Some(logits) => thresholds::choose(logits, held_out, shape.classes),
                 None => vec![thresholds::USUAL; shape.classes],

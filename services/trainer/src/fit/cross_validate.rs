@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::auto::choose_kind;
 use super::calibrate::Calibrated;
 use super::data::{Problem, Rows};
-use super::folds::stratified;
 use super::held_out::{self, partings};
 use super::kind::HeadKind;
 use super::objective::{logits, measure};
@@ -23,7 +22,7 @@ pub const MAX_FOLDS: usize = 20;
 /// What came of a cross-validation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossValidated {
-    /// `[rows, classes]`, in the order of the rows: each row's logits from the head that never saw it.
+    /// `[examples, classes]`, in the order of their rows: each example's logits from the head that never saw it.
     pub logits: Vec<f32>,
     /// The L2 whose logits these are.
     pub l2: f64,
@@ -31,8 +30,8 @@ pub struct CrossValidated {
     pub trials: Vec<L2Trial>,
 }
 
-/// The logits of every row of `data`, train rows and validation rows alike, each from a head that was fitted without it:
-/// `[rows, classes]`, in the order of the rows. `folds` heads are fitted for each L2 of the options, and the L2 is chosen by the
+/// The logits of every example of `data`, train rows and validation rows alike, each from a head that was fitted without it and
+/// its views: `[examples, classes]`, in the order of their rows. `folds` heads are fitted for each L2 of the options, and the L2 is chosen by the
 /// log loss over all rows. The same seed deals the rows in the same way.
 ///
 /// A copy of the embeddings is held meanwhile.
@@ -79,7 +78,7 @@ pub fn cross_validate(
 
 /// Two folds at least, and no more than there are rows.
 fn check_folds(problem: &Problem, folds: usize) -> Result<(), FitError> {
-    let rows = problem.labels().len();
+    let rows = problem.examples();
     if (2..=MAX_FOLDS.min(rows)).contains(&folds) { Ok(()) } else { Err(FitError::FoldsOutOfRange { folds, rows }) }
 }
 
@@ -96,10 +95,12 @@ pub fn cross_validate_problem(
 ) -> Result<CrossValidated, FitError> {
     let l2_path = options.checked_path()?;
     check_folds(problem, folds)?;
-    let fold_of = stratified(problem.labels(), problem.strata(), folds, seed);
+    let fold_of = problem.deal(folds, seed);
     let rows = problem.everything();
     let folds: Vec<Fold> = (0..folds).map(|fold| Fold::new(problem, &rows, &fold_of, fold)).collect();
-    Validation { rows, folds, fold_of, options }.run(&l2_path, progress)
+    let mut found = Validation { rows, folds, fold_of, options }.run(&l2_path, progress)?;
+    found.logits = problem.views().only_own(found.logits, problem.shape().classes);
+    Ok(found)
 }
 
 /// The rows that are left out together.
@@ -116,7 +117,10 @@ impl Fold {
     fn new(problem: &Problem, rows: &Rows<'_>, fold_of: &[usize], fold: usize) -> Self {
         let only = |inside: bool| {
             let weight = |row: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[row]);
-            let weigh = |(row, of): (usize, &usize)| if (*of == fold) == inside { weight(row) } else { 0.0 };
+            // What is held out is measured on, and views never are.
+            let counts = |row: usize| !inside || problem.views().is_own(row);
+            let weigh =
+                |(row, of): (usize, &usize)| if (*of == fold) == inside && counts(row) { weight(row) } else { 0.0 };
             fold_of.iter().enumerate().map(weigh).collect()
         };
         Fold { rest: only(false), held_out: only(true), parameters: problem.start() }

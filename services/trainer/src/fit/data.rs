@@ -7,6 +7,7 @@ use super::kind::HeadKind;
 use super::labels::{LabelSets, Labels, Truth};
 pub use super::problem::{Problem, Rows};
 use super::standardise::Scaling;
+use super::views::Views;
 use super::{FitError, FitOptions, HeadShape};
 
 /// The most parameters of a head. L-BFGS keeps some 26 f64 vectors of this length: 0.9 GB at the bound, which is
@@ -28,6 +29,8 @@ pub struct TrainingData {
     sets: Option<LabelSets>,
     /// How much each row counts; all the same where there are none.
     weights: Option<Vec<f32>>,
+    /// Rows that are further views of an example.
+    views: Views,
     /// Rows to fit on; those behind them are for validation.
     train: usize,
     shape: HeadShape,
@@ -79,7 +82,8 @@ impl TrainingData {
             Labels::One(labels) => (labels, None),
             Labels::Sets(sets) => (sets.strata(classes), Some(sets)),
         };
-        Ok(Self { embeddings, labels, sets, weights: None, train, shape: HeadShape { dim, classes } })
+        let (weights, views) = (None, Views::default());
+        Ok(Self { embeddings, labels, sets, weights, views, train, shape: HeadShape { dim, classes } })
     }
 
     /// Lets each row count by its weight, 0 or more; one of 2 counts as if the row were there twice.
@@ -99,6 +103,18 @@ impl TrainingData {
             return Err(FitError::NoWeight);
         }
         self.weights = Some(weights);
+        Ok(self)
+    }
+
+    /// Lets rows be further views of an example: `own` has the example's own row for each row. An example and its views
+    /// count together what it did alone. Of the validation rows, the examples come first, and nothing is measured on the others:
+    /// they are fitted on when everything is.
+    ///
+    /// # Errors
+    /// [`FitError::View`].
+    pub fn with_views(mut self, own: Vec<u32>) -> Result<Self, FitError> {
+        self.views = Views::new(own, &self.labels, self.train)?;
+        self.weights = self.views.weigh(self.weights);
         Ok(self)
     }
 
@@ -133,7 +149,8 @@ impl TrainingData {
         if self.shape.classes < 2 {
             return Err(FitError::TooFewClasses { classes: self.shape.classes });
         }
-        let counts = count_classes(&self.labels, self.shape.classes);
+        let examples: Vec<u32> = self.views.own(0..self.labels.len()).map(|row| self.labels[row]).collect();
+        let counts = count_classes(&examples, self.shape.classes);
         match counts.iter().enumerate().find(|(_, examples)| **examples < 2) {
             Some((class, &examples)) => Err(FitError::TooFewExamples { class, examples }),
             None => Ok(()),
@@ -148,15 +165,15 @@ impl TrainingData {
         scaling.apply(&mut self.embeddings);
         let features = Tensor::from_vec(self.embeddings, (labels.len(), dim), &Device::Cpu)?;
         let weights = options.class_weights.weigh(&labels, self.weights, self.shape.classes)?;
-        let loss = options.loss();
-        Ok((Problem { features, labels, sets, weights, loss, train: self.train, shape: self.shape }, scaling))
+        let (loss, views) = (options.loss(), self.views);
+        Ok((Problem { features, labels, sets, weights, views, loss, train: self.train, shape: self.shape }, scaling))
     }
 
     /// The same on a copy, all rows being fitted on.
     pub(super) fn standardised_copy(&self, options: &FitOptions) -> Result<Problem, FitError> {
         let (embeddings, labels, sets) = (self.embeddings.clone(), self.labels.clone(), self.sets.clone());
-        let weights = self.weights.clone();
-        let copy = Self { embeddings, train: labels.len(), labels, sets, weights, shape: self.shape };
+        let (weights, views) = (self.weights.clone(), self.views.clone());
+        let copy = Self { embeddings, train: labels.len(), labels, sets, weights, views, shape: self.shape };
         Ok(copy.standardise(options)?.0)
     }
 }

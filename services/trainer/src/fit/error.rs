@@ -74,6 +74,12 @@ pub enum FitError {
         /// The number of classes.
         classes: usize,
     },
+    /// A row that is given as a view of an example and cannot be.
+    #[error("row {row} is no view: a view has its example on the same side, with the same class, and before it")]
+    View {
+        /// The row.
+        row: usize,
+    },
     /// Weights that are not one for each row.
     #[error("{weights} example weights for {rows} rows: there must be one for each")]
     WeightCount {

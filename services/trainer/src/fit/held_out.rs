@@ -5,7 +5,6 @@ use candle_core::{Device, Tensor};
 use super::calibrate::{Calibrated, calibrate};
 use super::data::{Problem, Rows};
 use super::family::Family;
-use super::folds::stratified;
 use super::kind::HeadKind;
 use super::{FitError, FitOptions};
 
@@ -34,17 +33,25 @@ pub struct Parting {
 }
 
 /// The train rows to fit on, and the validation rows to measure on; or, where there are none or `folds` are asked for, each fold
-/// of all rows in turn.
+/// of all rows in turn. Views are fitted on beside their examples, and never measured on.
 pub fn partings(problem: &Problem, folds: Option<usize>, seed: u64) -> Vec<Parting> {
     let (train, all) = (problem.train_count() as u32, problem.labels().len() as u32);
     let folds = match folds {
-        None if train < all => return vec![Parting { fit: (0..train).collect(), measure: (train..all).collect() }],
-        None => USUAL_FOLDS.min(problem.labels().len()),
+        None if train < all => {
+            let measure = problem.validation_rows().map(|row| row as u32).collect();
+            return vec![Parting { fit: (0..train).collect(), measure }];
+        }
+        None => USUAL_FOLDS.min(problem.examples()),
         Some(folds) => folds,
     };
-    let fold_of = stratified(problem.labels(), problem.strata(), folds, seed);
-    let of = |fold: usize, inside: bool| (0..all).filter(|row| (fold_of[*row as usize] == fold) == inside).collect();
-    (0..folds).map(|fold| Parting { fit: of(fold, false), measure: of(fold, true) }).collect()
+    let fold_of = problem.deal(folds, seed);
+    let within = |row: &u32, fold: usize| fold_of[*row as usize] == fold;
+    let own = |row: &u32| problem.views().is_own(*row as usize);
+    let parting = |fold: usize| Parting {
+        fit: (0..all).filter(|row| !within(row, fold)).collect(),
+        measure: (0..all).filter(|row| within(row, fold) && own(row)).collect(),
+    };
+    (0..folds).map(parting).collect()
 }
 
 /// Folds unless told.

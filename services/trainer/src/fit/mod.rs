@@ -9,6 +9,7 @@
 //! - [`options`]: what a person may choose, and its limits. [`kind`]: the kinds of heads, and what each has to choose.
 //! - [`labels`]: one class a row, or a set of labels. [`data`]: embeddings and labels, train rows first, checked once;
 //!   [`problem`]: the same, ready to be fitted on. [`class_weights`]: how much the examples of each class count.
+//! - [`views`]: rows that are further views of an example.
 //! - [`split`]: which examples to fit on, to choose with and to measure on.
 //! - [`standardise`]: mean and scale of each feature, applied in place and folded back.
 //!
@@ -70,6 +71,7 @@ pub mod softmax_rows;
 pub mod split;
 pub mod standardise;
 pub mod thresholds;
+pub mod views;
 pub mod weighted;
 
 #[cfg(test)]

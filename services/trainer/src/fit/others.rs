@@ -71,7 +71,7 @@ pub fn fit_best(
 ) -> Result<FittedHead, FitError> {
     let mut compared = |now: Progress| progress(Progress { fraction: CHOSEN * now.fraction, ..now });
     let ChosenKind { kind, setting, temperature, logits, comparison } = choose_kind(problem, options, &mut compared)?;
-    let (train, classes) = (problem.train_count(), problem.shape().classes);
+    let (train, classes) = (problem.views().own(0..problem.train_count()).count(), problem.shape().classes);
     let held_out = logits[train * classes..].to_vec();
     let selection_logits = (!held_out.is_empty()).then_some(held_out);
     let mut fitted = if kind == HeadKind::Softmax {

@@ -8,6 +8,7 @@ use candle_core::Tensor;
 use super::labels::{LabelSets, SetRows, Truth};
 use super::loss::Loss;
 use super::softmax_rows::RowSums;
+use super::views::Views;
 use super::{FitError, HeadShape, sigmoid_rows};
 
 /// Standardised features and their classes, train rows first.
@@ -17,6 +18,7 @@ pub struct Problem {
     pub(super) labels: Vec<u32>,
     pub(super) sets: Option<LabelSets>,
     pub(super) weights: Option<Vec<f32>>,
+    pub(super) views: Views,
     pub(super) loss: Loss,
     pub(super) train: usize,
     pub(super) shape: HeadShape,
@@ -83,6 +85,26 @@ impl Problem {
         self.train
     }
 
+    /// Which rows are further views of an example.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// How many examples there are, train and validation together: their views are not counted.
+    pub fn examples(&self) -> usize {
+        self.views.own(0..self.labels.len()).count()
+    }
+
+    /// The rows of the validation examples, without their views; there may be none.
+    pub fn validation_rows(&self) -> Range<usize> {
+        self.train..self.train + self.views.own(self.train..self.labels.len()).count()
+    }
+
+    /// The fold of each row, where the examples are dealt into `folds`; views follow their examples.
+    pub fn deal(&self, folds: usize, seed: u64) -> Vec<usize> {
+        self.views.deal(&self.labels, self.strata(), folds, seed)
+    }
+
     /// The shape of the head that it fits.
     pub fn shape(&self) -> HeadShape {
         self.shape
@@ -96,8 +118,8 @@ impl Problem {
     /// The same rows, all of them to fit on.
     pub fn without_validation(&self) -> Problem {
         let (features, labels, weights) = (self.features.clone(), self.labels.clone(), self.weights.clone());
-        let sets = self.sets.clone();
-        Problem { train: labels.len(), features, labels, sets, weights, loss: self.loss, shape: self.shape }
+        let (sets, views) = (self.sets.clone(), self.views.clone());
+        Problem { train: labels.len(), features, labels, sets, weights, views, loss: self.loss, shape: self.shape }
     }
 
     /// The train rows.
@@ -105,9 +127,9 @@ impl Problem {
         self.rows(0, self.train)
     }
 
-    /// The validation rows; there may be none.
+    /// The validation rows, without views; there may be none.
     pub fn validation(&self) -> Result<Option<Rows<'_>>, FitError> {
-        let count = self.labels.len() - self.train;
+        let count = self.validation_rows().len();
         if count == 0 { Ok(None) } else { self.rows(self.train, count).map(Some) }
     }
 

@@ -6,7 +6,7 @@ use metrics::counter;
 use tonic::Status;
 
 use super::{
-    CHUNK, Import, SEGMENT, Waiting, appearance,
+    CHUNK, Import, Waiting, appearance,
     intake::{self, Checked},
     outcome::{same_image, too_many_labels},
 };
@@ -29,7 +29,7 @@ impl Import {
             }
             self.admit(chunk).await?;
             // A message may hold far more small images than a segment does.
-            if self.ready.len() >= SEGMENT {
+            if self.fills_a_segment() {
                 self.flush().await?;
             }
         }
@@ -48,6 +48,7 @@ impl Import {
         let hashes: Vec<ContentHash> = checked.iter().map(|example| example.row.hash).collect();
         let known = self.store.known(self.dataset.id, &hashes).await?;
         let embedded = self.store.embedded(&self.tenant, &self.dataset.space, &hashes).await?;
+        let viewed = self.store.viewed(&self.tenant, &self.dataset, &hashes).await?;
         let former = self.store.former_splits(self.dataset.id, &hashes).await?;
         let mut again = Vec::new();
         for Checked { mut row, image } in checked {
@@ -73,12 +74,14 @@ impl Import {
                 row.split = former.get(&hash).copied().unwrap_or(chosen);
             }
             self.under_way.insert(hash, Vec::new());
-            if embedded.contains(&hash) {
+            // What is measured on needs no views.
+            let views = if row.split == Split::Test { 0 } else { self.dataset.views() };
+            if embedded.contains(&hash) && (views == 0 || viewed.contains(&hash)) {
                 counter!("graft_trainer_embeddings_reused_total").increment(1);
-                self.gather(NewExample { row, embedding: None });
+                self.gather(NewExample { row, embedding: None, views: Vec::new() });
             } else {
-                let bytes = size(&image);
-                self.backlog.push_back((Waiting { row, bytes }, image));
+                let (bytes, came) = (size(&image), vec![None; 1 + views as usize]);
+                self.backlog.push_back((Waiting { row, bytes, came }, image));
             }
         }
         self.store.note(&self.tenant, self.dataset.id, &again).await?;

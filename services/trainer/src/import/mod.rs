@@ -33,7 +33,7 @@ pub mod outcome;
 mod traffic;
 mod write;
 
-/// Examples in one segment, at the most.
+/// Embeddings in one segment, at about the most.
 const SEGMENT: usize = 512;
 /// How long an embedding may wait for its segment to fill: what a crash loses must be embedded again.
 const WAIT: Duration = Duration::from_millis(500);
@@ -84,6 +84,8 @@ type Later = (String, Vec<String>);
 struct Waiting {
     row: ExampleRow,
     bytes: usize,
+    /// The embeddings that have come, of the image and of each view: all are stored together.
+    came: Vec<Option<Vec<f32>>>,
 }
 
 impl Import {
@@ -142,10 +144,15 @@ impl Import {
                 answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
                 () = sleep_until(due) => {}
             }
-            if self.ready.len() >= SEGMENT || due.is_some_and(|due| due <= Instant::now()) {
+            if self.fills_a_segment() || due.is_some_and(|due| due <= Instant::now()) {
                 self.flush().await?;
             }
         }
+    }
+
+    /// Whether what is ready makes a segment, with the views of each example.
+    fn fills_a_segment(&self) -> bool {
+        self.ready.len() * (1 + self.dataset.views() as usize) >= SEGMENT
     }
 
     async fn tell(&self, mut outcomes: Vec<ExampleOutcome>) -> Result<(), Status> {

@@ -1,13 +1,13 @@
 //! To the extractor and back.
 
 use graft_chassis::status;
-use graft_proto::v1::Priority;
+use graft_proto::v1::{ExtractItem, Priority};
 use metrics::counter;
 use tonic::Status;
 
-use super::{BYTES_OUT, IMAGES_OUT, Import, outcome::rejected};
+use super::{BYTES_OUT, IMAGES_OUT, Import, Waiting, outcome::rejected};
 use crate::{
-    embed::{Answer, size},
+    embed::{Answer, Embedded, size},
     store::{datasets::DatasetRow, segments::NewExample},
 };
 
@@ -20,31 +20,33 @@ impl Import {
             self.sent += 1;
             let id = self.sent.to_string();
             self.bytes_out += waiting.bytes;
+            let without_views = waiting.came.len() == 1;
             self.out.insert(id.clone(), waiting);
-            images.push((id, image));
+            images.push(ExtractItem { id, image: Some(image), without_views });
         }
         if images.is_empty() {
             return Ok(());
         }
         counter!("graft_trainer_images_requested_total").increment(images.len() as u64);
         if self.embedding.is_none() {
-            let DatasetRow { backbone, space, .. } = &self.dataset;
-            self.embedding = Some(self.extractor.begin(backbone, space, Priority::Bulk, None).await?);
+            let DatasetRow { backbone, space, augmentation, .. } = &self.dataset;
+            let begun = self.extractor.begin(backbone, space, augmentation.clone(), Priority::Bulk, None);
+            self.embedding = Some(begun.await?);
         }
         if let Some(embedding) = &self.embedding {
             // One message for each large image, many small ones in one.
             let mut message = Vec::new();
             let mut bytes = 0;
-            for (id, image) in images {
-                bytes += size(&image);
-                message.push((id, image));
+            for item in images {
+                bytes += item.image.as_ref().map_or(0, size);
+                message.push(item);
                 if bytes > 1 << 20 {
-                    embedding.send(std::mem::take(&mut message));
+                    embedding.send_items(std::mem::take(&mut message));
                     bytes = 0;
                 }
             }
             if !message.is_empty() {
-                embedding.send(message);
+                embedding.send_items(message);
             }
         }
         Ok(())
@@ -55,13 +57,8 @@ impl Import {
             None => return Err(self.extractor.ended_early()),
             Some(Answer::Embedded(rows)) => {
                 counter!("graft_trainer_embeddings_received_total").increment(rows.len() as u64);
-                for (id, embedding) in rows {
-                    let Some(waiting) = self.out.remove(&id) else { continue };
-                    self.bytes_out -= waiting.bytes;
-                    if embedding.len() != self.dataset.dimension as usize {
-                        return Err(status::internal("the extractor gave an embedding of another dimension"));
-                    }
-                    self.gather(NewExample { row: waiting.row, embedding: Some(embedding) });
+                for row in rows {
+                    self.keep(row)?;
                 }
             }
             Some(Answer::Refused(id, status)) => {
@@ -73,6 +70,27 @@ impl Import {
                 self.tell(outcomes).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Keep an embedding until those of all views of its image are there; they are stored together, or not at all.
+    fn keep(&mut self, Embedded { id, view, numbers }: Embedded) -> Result<(), Status> {
+        let Some(waiting) = self.out.get_mut(&id) else { return Ok(()) };
+        if numbers.len() != self.dataset.dimension as usize {
+            return Err(status::internal("the extractor gave an embedding of another dimension"));
+        }
+        let Some(slot) = waiting.came.get_mut(view as usize) else {
+            return Err(status::internal("the extractor gave a view that it was not asked for"));
+        };
+        *slot = Some(numbers);
+        if waiting.came.iter().any(Option::is_none) {
+            return Ok(());
+        }
+        let Some(Waiting { row, bytes, came }) = self.out.remove(&id) else { return Ok(()) };
+        self.bytes_out -= bytes;
+        let mut came = came.into_iter().flatten();
+        let embedding = came.next();
+        self.gather(NewExample { row, embedding, views: came.collect() });
         Ok(())
     }
 }

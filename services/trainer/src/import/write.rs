@@ -28,7 +28,8 @@ impl Import {
             return Ok(());
         }
         let new = self.store.add(&self.tenant, &self.dataset, &examples).await?.ok_or_else(|| {
-            status::precondition("dataset", format!("`{}` was deleted during the import", self.dataset.name))
+            let message = format!("`{}` was deleted during the import, or given views by another", self.dataset.name);
+            status::precondition("dataset", message)
         })?;
         let (mut outcomes, mut again) = (Vec::with_capacity(examples.len()), Vec::new());
         for (NewExample { row, .. }, new) in examples.into_iter().zip(new) {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use self::table::{Cancelled, Live, Table};
 use crate::{
     error::StoreError,
-    names::Tenant,
+    names::{Name, Tenant},
     store::{Store, now, timestamp},
 };
 
@@ -87,7 +87,11 @@ impl Runs {
             let message = format!("{MOST_WAITING} runs wait already; wait for one to end, or cancel some");
             return Err(status::exhausted("training_runs", message));
         }
+        // The dataset is there; and if it has just gone, the run says so when its turn comes.
+        let name = Name::parse("dataset", dataset)?;
+        let augmentation = self.store.dataset(tenant, &name).await?.and_then(|row| row.augmentation);
         let run = TrainingRun {
+            augmentation,
             id: Uuid::now_v7().to_string(),
             dataset: dataset.to_owned(),
             head: head.to_owned(),

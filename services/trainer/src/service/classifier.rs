@@ -174,7 +174,7 @@ impl Stream {
     async fn send(&mut self, id: String, image: Image) -> Result<(), Status> {
         if self.embedding.is_none() {
             let (backbone, space) = (&self.head.head.backbone, &self.head.head.space);
-            self.embedding = Some(self.extractor.begin(backbone, space, Priority::Bulk, None).await?);
+            self.embedding = Some(self.extractor.begin(backbone, space, None, Priority::Bulk, None).await?);
         }
         self.sent += 1;
         let there = self.sent.to_string();
@@ -190,7 +190,7 @@ impl Stream {
     async fn take(&mut self, answer: Option<Answer>) -> Result<(), Status> {
         let results: Vec<(String, Result<Vec<f32>, Status>)> = match answer {
             None => return Err(self.extractor.ended_early()),
-            Some(Answer::Embedded(rows)) => rows.into_iter().map(|(id, row)| (id, Ok(row))).collect(),
+            Some(Answer::Embedded(rows)) => rows.into_iter().map(|row| (row.id, Ok(row.numbers))).collect(),
             Some(Answer::Refused(id, status)) => vec![(id, Err(status))],
         };
         for (there, result) in results {

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, examples, snapshots};
+use super::{Answers, augmentation, examples, snapshots};
 use crate::{
     embed::Extractor,
     import::{Import, OUTCOMES_OUT},
@@ -54,11 +54,12 @@ impl DatasetService for Datasets {
         request: Request<CreateDatasetRequest>,
     ) -> Result<Response<CreateDatasetResponse>, Status> {
         let tenant = Tenant::of(&request);
-        let CreateDatasetRequest { name, backbone, multi_label } = request.into_inner();
+        let CreateDatasetRequest { name, backbone, multi_label, augmentation: asked } = request.into_inner();
         let name = Name::parse("name", &name)?;
         if !backbone.is_empty() {
             Name::parse("backbone", &backbone)?;
         }
+        let asked = asked.map(|asked| augmentation::resolve("augmentation", &asked)).transpose()?.flatten();
         let taken =
             || status::already_exists("dataset", name.as_str(), "choose another name, or delete that one first");
         if self.store.dataset(&tenant, &name).await?.is_some() {
@@ -70,7 +71,11 @@ impl DatasetService for Datasets {
         if !created {
             return Err(taken());
         }
-        let dataset = self.store.describe(existing(&self.store, &tenant, &name).await?).await?;
+        let mut row = existing(&self.store, &tenant, &name).await?;
+        if let Some(asked) = &asked {
+            row = augmentation::agree(&self.store, row, Some(asked)).await?;
+        }
+        let dataset = self.store.describe(row).await?;
         Ok(Response::new(CreateDatasetResponse { dataset: Some(dataset) }))
     }
 
@@ -124,6 +129,7 @@ impl DatasetService for Datasets {
         };
         let name = Name::parse("options.dataset", &options.dataset)?;
         let dataset = existing(&self.store, &tenant, &name).await?;
+        let dataset = augmentation::agree(&self.store, dataset, options.augmentation.as_ref()).await?;
         let permit = self.imports.clone().try_acquire_owned().map_err(|_| {
             status::exhausted("imports", "as many are under way as this trainer takes at once (--max-imports)")
         })?;

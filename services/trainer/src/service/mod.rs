@@ -1,7 +1,8 @@
 //! The gRPC services: each only translates between the API and the modules that do the work.
 //!
 //! # Layout
-//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those.
+//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`augmentation`] what
+//!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
@@ -9,6 +10,7 @@
 use futures::stream::BoxStream;
 use tonic::Status;
 
+pub mod augmentation;
 pub mod classifier;
 pub mod datasets;
 pub mod examples;

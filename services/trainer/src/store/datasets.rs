@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graft_proto::v1::{ClassCount, Dataset, Split};
+use graft_proto::v1::{Augmentation, ClassCount, Dataset, Split};
 use sqlx::Row;
 
 use super::{Store, now, timestamp};
@@ -28,6 +28,8 @@ pub struct DatasetRow {
     pub create_time: i64,
     /// Whether an example may have several labels, or none.
     pub multi_label: bool,
+    /// The views of each example that are fitted on beside it, with its defaults filled in.
+    pub augmentation: Option<Augmentation>,
 }
 
 impl Store {
@@ -61,7 +63,8 @@ impl Store {
     /// A dataset by name.
     pub async fn dataset(&self, tenant: &Tenant, name: &Name) -> Result<Option<DatasetRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, name, backbone, space, dimension, create_time, multi_label FROM datasets WHERE tenant = ? AND name = ?",
+            "SELECT id, name, backbone, space, dimension, create_time, multi_label, augmentation FROM datasets
+             WHERE tenant = ? AND name = ?",
         )
         .bind(tenant.as_str())
         .bind(name.as_str())
@@ -73,7 +76,7 @@ impl Store {
     /// At most `most` datasets whose names come after `after`, sorted by name.
     pub async fn datasets(&self, tenant: &Tenant, after: &str, most: u32) -> Result<Vec<DatasetRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, name, backbone, space, dimension, create_time, multi_label FROM datasets
+            "SELECT id, name, backbone, space, dimension, create_time, multi_label, augmentation FROM datasets
              WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?",
         )
         .bind(tenant.as_str())
@@ -120,6 +123,7 @@ impl Store {
             example_count: splits.train + splits.validation + splits.test,
             create_time: Some(timestamp(dataset.create_time)),
             multi_label: dataset.multi_label,
+            augmentation: dataset.augmentation,
         })
     }
 
@@ -156,5 +160,6 @@ fn dataset_row(row: &sqlx::sqlite::SqliteRow) -> Result<DatasetRow, StoreError> 
         dimension: row.try_get("dimension")?,
         create_time: row.try_get("create_time")?,
         multi_label: row.try_get("multi_label")?,
+        augmentation: super::views::decode(row.try_get("augmentation")?)?,
     })
 }

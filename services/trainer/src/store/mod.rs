@@ -6,7 +6,7 @@
 //! # Layout
 //! - [`datasets`]: datasets. [`examples`]: their examples; [`appearances`]: other times that an image came.
 //! - [`snapshots`]: datasets as they were at one moment.
-//! - [`segments`]: files of embeddings, and which image is where.
+//! - [`segments`]: files of embeddings; `places`: which embedding is where; [`views`]: further views of images.
 //! - [`runs`]: training runs.
 //! - [`heads`]: versions of heads.
 
@@ -33,9 +33,11 @@ pub mod appearances;
 pub mod datasets;
 pub mod examples;
 pub mod heads;
+mod places;
 pub mod runs;
 pub mod segments;
 pub mod snapshots;
+pub mod views;
 
 /// Connections to the database: readers do not wait for the writer.
 const CONNECTIONS: u32 = 8;

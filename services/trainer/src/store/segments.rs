@@ -10,6 +10,8 @@ use super::{
     Store,
     datasets::DatasetRow,
     examples::{ExampleRow, insert_labels},
+    places::Place,
+    views::{self, ViewKey},
 };
 use crate::{
     content::ContentHash,
@@ -25,10 +27,18 @@ pub struct NewExample {
     pub row: ExampleRow,
     /// Its embedding; `None` if the store has it already.
     pub embedding: Option<Vec<f32>>,
+    /// Those of its views, from the first on; none if the dataset has no views, or the store has them already.
+    pub views: Vec<Vec<f32>>,
 }
 
-/// Images that are looked up together.
-const CHUNK: usize = 500;
+impl NewExample {
+    /// Each embedding that it brings.
+    fn rows(&self) -> impl Iterator<Item = (ViewKey, &[f32])> {
+        let key = |view: usize| ViewKey { hash: self.row.hash, view: view as u32 };
+        let plain = self.embedding.as_deref().map(|row| (key(0), row));
+        plain.into_iter().chain(self.views.iter().enumerate().map(move |(at, row)| (key(at + 1), row.as_slice())))
+    }
+}
 
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
@@ -54,24 +64,26 @@ impl Store {
 
     /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
     /// back, for each, whether it is new; another import may have stored it in the meantime. `None` if the dataset was
-    /// deleted.
+    /// deleted, or given views that these examples do not have.
     pub async fn add(
         &self,
         tenant: &Tenant,
         dataset: &DatasetRow,
         examples: &[NewExample],
     ) -> Result<Option<Vec<bool>>, StoreError> {
-        let embedded: Vec<(&ContentHash, &[f32])> =
-            examples.iter().filter_map(|e| e.embedding.as_deref().map(|row| (&e.row.hash, row))).collect();
+        let embedded: Vec<(ViewKey, &[f32])> = examples.iter().flat_map(NewExample::rows).collect();
         let segment = match embedded.is_empty() {
             true => None,
             false => Some(self.write_segment(dataset, &embedded).await?),
         };
         let mut write = self.write().await?;
-        let there =
-            sqlx::query("SELECT 1 FROM datasets WHERE id = ?").bind(dataset.id).fetch_optional(&mut *write).await?;
-        if there.is_none() {
-            return Ok(None);
+        let there: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT augmentation FROM datasets WHERE id = $1")
+            .bind(dataset.id)
+            .fetch_optional(&mut *write)
+            .await?;
+        match there {
+            Some(augmentation) if views::decode(augmentation.clone())? == dataset.augmentation => {}
+            _ => return Ok(None),
         }
         if let Some((segment, checksum)) = &segment {
             sqlx::query("INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?)")
@@ -82,18 +94,8 @@ impl Store {
                 .bind(&checksum[..])
                 .execute(&mut *write)
                 .await?;
-            for (row, (hash, _)) in embedded.iter().enumerate() {
-                sqlx::query(
-                    "INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES (?, ?, ?, ?, ?)
-                     ON CONFLICT DO NOTHING",
-                )
-                .bind(tenant.as_str())
-                .bind(&dataset.space)
-                .bind(&hash.as_bytes()[..])
-                .bind(segment)
-                .bind(row as i64)
-                .execute(&mut *write)
-                .await?;
+            for (row, (key, _)) in embedded.iter().enumerate() {
+                views::place(&mut write, tenant, dataset, *key, segment, row as i64).await?;
             }
         }
         let mut new = Vec::with_capacity(examples.len());
@@ -122,7 +124,7 @@ impl Store {
     async fn write_segment(
         &self,
         dataset: &DatasetRow,
-        rows: &[(&ContentHash, &[f32])],
+        rows: &[(ViewKey, &[f32])],
     ) -> Result<(String, [u8; 32]), StoreError> {
         let id = Uuid::now_v7().to_string();
         let damaged =
@@ -147,11 +149,25 @@ impl Store {
         dataset: &DatasetRow,
         hashes: &[ContentHash],
     ) -> Result<Vec<f32>, StoreError> {
+        let keys: Vec<ViewKey> = hashes.iter().map(|hash| ViewKey { hash: *hash, view: 0 }).collect();
+        self.view_embeddings(tenant, dataset, &keys).await
+    }
+
+    /// The same for images and views of them, as `dataset` makes them: `[keys, dimension]`.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn view_embeddings(
+        &self,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        keys: &[ViewKey],
+    ) -> Result<Vec<f32>, StoreError> {
         let dimension = dataset.dimension as usize;
-        let mut places = self.places(tenant, &dataset.space, hashes).await?;
+        let mut places = self.places(tenant, dataset, keys).await?;
         places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
-        let missing = hashes.len() - places.len();
-        let mut features = vec![0.0; hashes.len() * dimension];
+        let missing = keys.len() - places.len();
+        let mut features = vec![0.0; keys.len() * dimension];
         let mut open: Option<(&str, Vec<f32>)> = None;
         for Place { at, segment, row, checksum } in &places {
             if open.as_ref().is_none_or(|(id, _)| id != segment) {
@@ -172,27 +188,6 @@ impl Store {
             });
         }
         Ok(features)
-    }
-
-    /// Where the embeddings of those of `hashes` are that the store has.
-    async fn places(&self, tenant: &Tenant, space: &str, hashes: &[ContentHash]) -> Result<Vec<Place>, StoreError> {
-        let position: HashMap<ContentHash, usize> = hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
-        let mut places = Vec::with_capacity(hashes.len());
-        for chunk in hashes.chunks(CHUNK) {
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "SELECT m.hash AS hash, m.segment AS segment, m.row AS row, s.checksum AS checksum FROM embeddings m
-                 JOIN segments s ON s.id = m.segment WHERE m.tenant = ",
-            );
-            query.push_bind(tenant.as_str()).push(" AND m.space = ").push_bind(space);
-            push_hashes(&mut query, "m.hash", chunk);
-            for row in query.build().fetch_all(&self.sql).await? {
-                let hash = ContentHash::from_slice(row.try_get("hash")?);
-                let Some(at) = hash.and_then(|hash| position.get(&hash)) else { continue };
-                let (segment, checksum) = (row.try_get("segment")?, row.try_get("checksum")?);
-                places.push(Place { at: *at, segment, row: row.try_get::<i64, _>("row")? as usize, checksum });
-            }
-        }
-        Ok(places)
     }
 
     async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
@@ -216,17 +211,6 @@ impl Store {
     }
 }
 
-/// Where the embedding of an image is.
-struct Place {
-    /// The image's position among those that were asked for.
-    at: usize,
-    segment: String,
-    /// The row of the segment.
-    row: usize,
-    /// The segment's.
-    checksum: Vec<u8>,
-}
-
 /// ` AND column IN (…)`.
 pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, column: &'static str, hashes: &[ContentHash]) {
     query.push(" AND ").push(column).push(" IN (");
@@ -248,7 +232,7 @@ mod tests {
     fn example(seed: u8, label: &str, embedded: bool) -> NewExample {
         let hash = ContentHash::from_slice(blake3::hash(&[seed]).as_bytes()).unwrap();
         let row = ExampleRow { hash, id: format!("{seed}"), labels: vec![label.to_owned()], split: Split::Train };
-        NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]) }
+        NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]), views: Vec::new() }
     }
 
     #[tokio::test]

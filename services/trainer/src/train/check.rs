@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::snapshot::Snapshot;
+use super::{rows::FitRows, snapshot::Snapshot};
 use crate::{
     fit::{FitOptions, data::MAX_PARAMETERS},
     names::MOST_LABELS,
@@ -34,7 +34,7 @@ impl Snapshot {
                 "`{name}` has {classes} classes; at most {most_classes} are accepted with embeddings of {dimension} numbers"
             ));
         }
-        let bytes = self.hashes.len().saturating_mul(dimension * size_of::<f32>());
+        let bytes = FitRows::count(&self.plan, dataset.views()).saturating_mul(dimension * size_of::<f32>());
         if bytes > most_bytes {
             return Err(format!(
                 "the embeddings of `{name}` take {} MiB; {} MiB are accepted: raise --training-mib, or train on fewer",

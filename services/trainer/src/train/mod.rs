@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`snapshot`] is the dataset at one moment, planned; [`check`] says whether a head can be fitted on it.
+//! - [`rows`] is what of it is fitted on, with the views of examples.
 //! - [`options`] are the choices of the person who trains.
 //! - [`effort`] says which evidence is gathered; [`evidence`] gathers it.
 //! - [`report`](mod@report) is the evidence that the head is accepted on, and [`set_report`] that of one that gives sets of labels.
@@ -16,6 +17,7 @@ use self::{
     evidence::{Evidence, Fitted, Labelled, gather, logits},
     options::OptionError,
     report::{Tuned, report},
+    rows::FitRows,
     snapshot::Snapshot,
     told::Told,
 };
@@ -31,6 +33,7 @@ pub mod effort;
 pub mod evidence;
 pub mod options;
 pub mod report;
+pub mod rows;
 pub mod set_report;
 pub mod set_warnings;
 pub mod snapshot;
@@ -64,7 +67,8 @@ pub async fn run(
     watch(TrainingProgress { phase: Step::Load.phase() as i32, ..Default::default() });
     let gone = || RunError::Dataset(format!("dataset `{}` was deleted before the run's turn came", run.dataset));
     let name = Name::parse("dataset", &run.dataset).map_err(|_| gone())?;
-    let dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
+    let mut dataset = store.dataset(tenant, &name).await?.ok_or_else(gone)?;
+    dataset.augmentation = run.augmentation.clone();
     let snapshot = Snapshot::of_run(store, tenant, &dataset, run).await?;
     let unusable = |error: OptionError| RunError::Dataset(error.to_string());
     let mut options = options::parse(run.options.as_ref()).map_err(unusable)?;
@@ -75,14 +79,18 @@ pub async fn run(
     let plan = &snapshot.plan;
     let labels = |indices: &[usize]| snapshot.labelled(indices, dataset.multi_label);
     let fit_on = labels(&[&plan.train[..], &plan.validation].concat());
-    let (classes, train, dimension) = (snapshot.labels.len(), plan.train.len(), dataset.dimension as usize);
-    let mut embeddings = store.embeddings(tenant, &dataset, &snapshot.hashes()).await?;
-    let held_out = embeddings.split_off(fit_on.len() * dimension);
+    let (classes, dimension) = (snapshot.labels.len(), dataset.dimension as usize);
+    let rows = FitRows::new(plan, dataset.views());
+    let mut embeddings = store.view_embeddings(tenant, &dataset, &snapshot.keys(&rows)).await?;
+    let held_out = embeddings.split_off(rows.rows.len() * dimension);
     let test = Labelled { embeddings: held_out, labels: labels(&plan.test) };
-    let effort = effort(run, fit_on.len(), classes, embeddings.len() * size_of::<f32>(), most_bytes);
+    let effort = effort(run, fit_on.len(), classes, fit_on.len() * dimension * size_of::<f32>(), most_bytes);
     let mut told = Told::new(Box::new(watch), effort);
 
-    let data = TrainingData::of(embeddings, dimension, fit_on.clone(), classes, train)?;
+    let mut data = TrainingData::of(embeddings, dimension, labels(&rows.examples()), classes, rows.train)?;
+    if let Some(own) = rows.own {
+        data = data.with_views(own)?;
+    }
     let fit_options = options.clone();
     let (fitted, mut told) = blocking(move || {
         let fitted = fit::fit_head(data, &fit_options, &mut |now| told.fit(now))?;

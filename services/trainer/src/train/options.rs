@@ -188,6 +188,7 @@ mod tests {
     #[test]
     fn sets_of_labels_take_a_sigmoid_head_and_no_class_weights() {
         let dataset = |multi_label| DatasetRow {
+            augmentation: None,
             id: 1,
             name: "tags".into(),
             backbone: "net".into(),

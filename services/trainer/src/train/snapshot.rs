@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::rows::FitRows;
 use crate::{
     content::ContentHash,
     error::RunError,
@@ -10,7 +11,7 @@ use crate::{
         split::{self, Plan},
     },
     names::Tenant,
-    store::{Store, datasets::DatasetRow, examples::ExampleRow},
+    store::{Store, datasets::DatasetRow, examples::ExampleRow, views::ViewKey},
 };
 use graft_proto::v1::{Split, TrainingRun};
 
@@ -78,6 +79,12 @@ impl Snapshot {
     pub fn hashes(&self) -> Vec<ContentHash> {
         let Plan { train, validation, test } = &self.plan;
         [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
+    }
+
+    /// The images and views of `rows`, then the images to measure on.
+    pub fn keys(&self, rows: &FitRows) -> Vec<ViewKey> {
+        let key = |(index, view): (usize, u32)| ViewKey { hash: self.hashes[index], view };
+        rows.rows.iter().copied().chain(self.plan.test.iter().map(|index| (*index, 0))).map(key).collect()
     }
 
     /// What an example is called.
@@ -157,7 +164,8 @@ mod tests {
 
     fn dataset(dimension: u32) -> DatasetRow {
         let (backbone, space) = ("net".into(), "net@0".into());
-        DatasetRow { id: 1, name: "pets".into(), backbone, space, dimension, create_time: 0, multi_label: false }
+        let (name, augmentation) = ("pets".into(), None);
+        DatasetRow { id: 1, name, backbone, space, dimension, create_time: 0, multi_label: false, augmentation }
     }
 
     fn refused(given: &[(&str, Split)], words: &[&str]) {
@@ -186,6 +194,13 @@ mod tests {
         let two = FitOptions { l2: vec![0.1, 1.0], ..FitOptions::default() };
         assert!(snapshot.check(&dataset(3), &two, 1 << 20).unwrap_err().contains("2 values of L2"));
         assert!(snapshot.check(&dataset(3), &one, 47).unwrap_err().contains("--training-mib"));
+        let views = |views| DatasetRow {
+            augmentation: Some(graft_proto::v1::Augmentation { views, ..Default::default() }),
+            ..dataset(3)
+        };
+        // Four examples of twelve bytes, none of which is held out: a class of two gives none away.
+        assert_eq!(snapshot.check(&views(2), &one, 144), Ok(()));
+        assert!(snapshot.check(&views(2), &one, 143).unwrap_err().contains("--training-mib"), "views are counted");
         assert!(snapshot.check(&dataset(u32::MAX), &one, usize::MAX).unwrap_err().contains("classes"));
     }
 

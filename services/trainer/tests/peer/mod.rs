@@ -10,8 +10,9 @@ use std::{
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use graft_proto::v1::{
-    Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractRequest, ExtractResponse, GetBackboneRequest,
-    GetBackboneResponse, Image, ImportExamplesRequest, ImportOptions, ListBackbonesRequest, ListBackbonesResponse,
+    Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractItem, ExtractRequest, ExtractResponse,
+    GetBackboneRequest, GetBackboneResponse, Image, ImportExamplesRequest, ImportOptions, ListBackbonesRequest,
+    ListBackbonesResponse,
     dataset_service_client::DatasetServiceClient,
     dataset_service_server::DatasetServiceServer,
     extract_request, extract_response,
@@ -34,7 +35,7 @@ pub const DIMENSION: usize = 4;
 /// Its embedding space.
 pub const SPACE: &str = "net@0123456789abcdef";
 
-/// Embeds an image as the first bytes of its hash, until it has embedded `breaks_after` images; then it is gone.
+/// Embeds an image as the first bytes of its hash, and view `n` of it as those and `n / 64`, until it has embedded `breaks_after` images; then it is gone.
 #[derive(Clone)]
 pub struct Peer {
     /// Images embedded so far.
@@ -88,6 +89,7 @@ impl Peer {
     ) {
         let first = extract_response::Message::Backbone(backbone());
         let mut answer = Ok(ExtractResponse { message: Some(first) });
+        let mut views = 0;
         loop {
             let broken = answer.is_err();
             if answers.send(answer).await.is_err() || broken {
@@ -97,7 +99,10 @@ impl Peer {
                 match requests.message().await {
                     Ok(Some(ExtractRequest { message: Some(extract_request::Message::Items(items)) })) => {
                         drop(self.still.lock().await);
-                        break self.embed(items.items.into_iter().map(|item| (item.id, item.image)));
+                        break self.embed(items.items.into_iter(), views);
+                    }
+                    Ok(Some(ExtractRequest { message: Some(extract_request::Message::Options(options)) })) => {
+                        views = options.augmentation.map_or(0, |augmentation| augmentation.views);
                     }
                     Ok(Some(_)) => {}
                     _ => return,
@@ -106,17 +111,25 @@ impl Peer {
         }
     }
 
-    fn embed(&self, items: impl Iterator<Item = (String, Option<Image>)>) -> Result<ExtractResponse, Status> {
+    fn embed(&self, items: impl Iterator<Item = ExtractItem>, views: u32) -> Result<ExtractResponse, Status> {
         let mut batch =
             EmbeddingBatch { space: SPACE.into(), dtype: 1, dimension: DIMENSION as u32, ..Default::default() };
         let mut data = Vec::new();
-        for (id, image) in items {
+        for ExtractItem { id, image, without_views } in items {
             if self.embedded.fetch_add(1, Ordering::SeqCst) >= self.breaks_after.load(Ordering::SeqCst) {
                 return Err(Status::unavailable("the power went out"));
             }
             let Some(Image { source: Some(Source::Encoded(bytes)) }) = image else { continue };
-            data.extend(embedding(&bytes).iter().flat_map(|number| number.to_le_bytes()));
-            batch.ids.push(id);
+            // The plain image comes last: an order that callers must not count on.
+            for view in (0..=if without_views { 0 } else { views }).rev() {
+                let moved = embedding(&bytes).map(|number| number + view as f32 / 64.0);
+                data.extend(moved.iter().flat_map(|number| number.to_le_bytes()));
+                batch.ids.push(id.clone());
+                batch.views.push(view);
+            }
+        }
+        if views == 0 {
+            batch.views.clear();
         }
         batch.data = data.into();
         Ok(ExtractResponse { message: Some(extract_response::Message::Embeddings(batch)) })
@@ -208,7 +221,8 @@ impl Trainer {
 
 /// The messages of an import, `a_message` examples in each.
 pub fn messages(dataset: &str, examples: &[Example], a_message: usize) -> Vec<ImportExamplesRequest> {
-    let options = import_examples_request::Message::Options(ImportOptions { dataset: dataset.into() });
+    let options =
+        import_examples_request::Message::Options(ImportOptions { dataset: dataset.into(), augmentation: None });
     let mut messages = vec![ImportExamplesRequest { message: Some(options) }];
     messages.extend(examples.chunks(a_message).map(|chunk| {
         let examples = import_examples_request::Message::Examples(Examples { examples: chunk.to_vec() });
