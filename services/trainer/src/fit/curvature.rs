@@ -66,12 +66,12 @@ impl Directions {
         Ok(Some(Self { basis, within, beyond, shape: rows.shape }))
     }
 
-    /// The guess for a loss with the mean curvature `curvature` and the penalty `l2`; `None` where it cannot be
-    /// computed.
+    /// The guess for a loss with the mean curvature `curvature` and the penalty `l2`, to go `first_step` along at first; `None`
+    /// where it cannot be computed.
     ///
     /// # Errors
     /// Those of the tensor operations.
-    pub fn guess(&self, curvature: f64, l2: f64) -> Result<Option<CurvatureGuess>, FitError> {
+    pub fn guess(&self, curvature: f64, l2: f64, first_step: f64) -> Result<Option<CurvatureGuess>, FitError> {
         let curvature = curvature.max(LEAST_CURVATURE);
         let eye = Tensor::eye(self.within.dim(0)?, DType::F64, &Device::Cpu)?;
         let Some(inverse) = inverse(&((&self.within * curvature)? + (&eye * l2)?)?)? else { return Ok(None) };
@@ -82,6 +82,7 @@ impl Directions {
             inside,
             outside,
             bias: 1.0 / curvature,
+            first_step,
             shape: self.shape,
         }))
     }
@@ -126,6 +127,7 @@ pub struct CurvatureGuess {
     outside: f64,
     /// The same for every bias. Features have mean 0, so biases and weights hardly depend on each other.
     bias: f64,
+    first_step: f64,
     shape: HeadShape,
 }
 
@@ -142,6 +144,10 @@ impl InverseHessian for CurvatureGuess {
         weights.iter_mut().zip(added).for_each(|(w, a)| *w = *w * self.outside + f64::from(a) * scale);
         bias.iter_mut().for_each(|b| *b *= self.bias);
         Ok(())
+    }
+
+    fn first_step(&self) -> f64 {
+        self.first_step
     }
 }
 
@@ -163,7 +169,7 @@ mod tests {
     fn where_all_directions_are_told_apart_it_solves_the_equations_of_the_hessian() {
         let case = Case::random(900, 12, 3, 8);
         let (curvature, l2) = (0.2, 0.01);
-        let guess = Directions::measure(&case.rows()).unwrap().unwrap().guess(curvature, l2).unwrap().unwrap();
+        let guess = Directions::measure(&case.rows()).unwrap().unwrap().guess(curvature, l2, 1.0).unwrap().unwrap();
         let mut random = Random(1);
         // Small numbers, as in a gradient near its optimum.
         let right: Vec<f64> = (0..case.shape.parameters()).map(|_| 1e-30 * random.unit()).collect();
@@ -190,7 +196,7 @@ mod tests {
         }
         let (curvature, l2) = (0.1, 0.01);
         let directions = Directions::measure(&case.rows()).unwrap().unwrap();
-        let guess = directions.guess(curvature, l2).unwrap().unwrap();
+        let guess = directions.guess(curvature, l2, 1.0).unwrap().unwrap();
         let matrix = gram(&case);
         for at in [7, 123, 50] {
             let mut vector = vec![0.0; case.shape.parameters()];

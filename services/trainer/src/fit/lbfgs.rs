@@ -26,6 +26,11 @@ pub trait InverseHessian {
     /// # Errors
     /// Whatever hinders the product.
     fn apply(&self, vector: &mut [f64]) -> Result<(), FitError>;
+
+    /// How far to go at first along what it makes of the gradient: 1 if it is of the right size. Later steps correct it.
+    fn first_step(&self) -> f64 {
+        1.0
+    }
 }
 
 /// Where to stop.
@@ -136,8 +141,8 @@ fn advance(objective: &mut dyn Objective, at: &Place, history: &mut History<'_>)
         history.pairs.clear();
     }
     let direction = history.direction(&at.gradient)?;
-    // The first step has a length of 1 where nothing is known of the scale; a guessed Hessian knows it.
-    let first = if history.inverse_hessian.is_some() { 1.0 } else { 1.0 / at.norm() };
+    // The first step has a length of 1 where nothing is known of the scale.
+    let first = history.inverse_hessian.map_or(1.0 / at.norm(), InverseHessian::first_step);
     step_along(objective, at, &direction, first)
 }
 

@@ -247,9 +247,10 @@ impl<'a> Fitter<'a> {
         let Some(directions) = &self.directions else { return Ok(()) };
         let holds = |made_for: f64| (l2 / made_for).max(made_for / l2) <= GUESS_HOLDS_WITHIN;
         if !self.guess.as_ref().is_some_and(|(made_for, _)| holds(*made_for)) {
-            let part = if self.fitted { OF_THE_END } else { OF_THE_START };
-            let curvature = self.objective.curvature() * part;
-            self.guess = directions.guess(curvature, l2)?.map(|guess| (l2, guess));
+            // Where nothing is fitted yet, the loss is as curved as it seems, and the guess is for later.
+            let (part, first_step) = if self.fitted { (OF_THE_END, 1.0) } else { (OF_THE_START, OF_THE_START) };
+            let guess = directions.guess(self.objective.curvature() * part, l2, first_step)?;
+            self.guess = guess.map(|guess| (l2, guess));
         }
         Ok(())
     }
