@@ -16,8 +16,12 @@ files = sorted(folder.glob("Train-*.f32"))
 x = np.concatenate([np.fromfile(file, "<f4").reshape(-1, dimension) for file in files[: rows // 2000]])
 y = np.fromfile(folder / "Train-labels.u8", np.uint8)[:rows].astype(np.int64)
 assert len(x) == rows == len(y)
-mean, deviation = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
-scale = np.divide(1, deviation, out=np.zeros(dimension), where=deviation > 0)
+# As services/trainer/src/fit/standardise.rs does it.
+mean, variance = x.mean(0, dtype=np.float64), x.var(0, dtype=np.float64)
+varying = variance > 0
+floored = variance + 0.3**2 * variance[varying].mean()
+deviation = np.sqrt(floored * (variance / floored)[varying].mean())
+scale = varying / deviation
 x = ((x - mean) * scale).astype(np.float32)
 
 
@@ -40,6 +44,6 @@ numbers = np.fromfile(head, "<f4").astype(np.float64)
 classes = len(numbers) // (dimension + 1)
 weights, bias = numbers[: dimension * classes].reshape(dimension, classes), numbers[dimension * classes :]
 # The head takes plain embeddings: back to standardised ones.
-ours = objective(weights * deviation[:, None] * (scale > 0)[:, None], bias + mean @ weights)
+ours = objective(weights * deviation[:, None] * varying[:, None], bias + mean @ weights)
 theirs = objective(model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64))
 print(json.dumps({"seconds": seconds, "objective": theirs, "ours": ours, "iterations": int(model.n_iter_[0])}))

@@ -1,5 +1,8 @@
-//! Mean 0 and standard deviation 1 for every feature: the penalty then treats them alike and the minimiser needs fewer
+//! Mean 0 for every feature, and a standard deviation of about 1: the penalty then treats them alike and the minimiser needs fewer
 //! steps. The head that is served knows nothing of it, because the scaling is folded into its weights.
+//!
+//! A feature that hardly varies is not blown up to 1: each is divided by `√(v + F²·m)`, with `v` its variance and `m` the mean
+//! variance of all, and then all by one number so that the mean variance is 1.
 
 use rayon::prelude::*;
 
@@ -10,6 +13,9 @@ use super::{FitError, HeadShape};
 /// A deviation below this part of the mean is rounding: the feature is constant and carries nothing.
 /// (f32 keeps 24 bits, 6e-8.)
 const CONSTANT_BELOW: f64 = 1e-7;
+/// `F`: how what hardly varies in the train rows varies is mostly their chance. Of 10,000 images of clothes, on the embeddings of
+/// 10,000 others and with the better of two L2, 88.5% are classified rightly with 0, 88.6% with 0.1, 88.8% with 0.3, 88.9% with 0.6.
+const FLOOR: f64 = 0.3;
 /// Rows that are measured, and scaled, by one thread at a time. Their sums are added up in order: the result is the same to the
 /// bit with any number of threads.
 const PART_ROWS: usize = 1024;
@@ -18,7 +24,7 @@ const PART_ROWS: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Scaling {
     mean: Vec<f64>,
-    /// One over the standard deviation; 0 for a constant feature, which so becomes 0 and gets no weight.
+    /// What the distance from the mean is multiplied by; 0 for a constant feature, which so becomes 0 and gets no weight.
     scale: Vec<f64>,
 }
 
@@ -39,14 +45,12 @@ impl Scaling {
             parts.into_iter().try_fold(Sums::zero(dim), |all, part| part.map(|part| all.add(part)))?;
         let count = train as f64;
         let mean: Vec<f64> = sum.iter().zip(&origin).map(|(sum, origin)| origin + sum / count).collect();
-        let scale = (0..dim)
-            .map(|column| {
-                let variance = (squares[column] - sum[column] * sum[column] / count).max(0.0) / count;
-                let deviation = variance.sqrt();
-                if deviation <= CONSTANT_BELOW * mean[column].abs() { 0.0 } else { 1.0 / deviation }
-            })
-            .collect();
-        Ok(Self { mean, scale })
+        let variance = |column: usize| {
+            let variance = (squares[column] - sum[column] * sum[column] / count).max(0.0) / count;
+            if variance.sqrt() <= CONSTANT_BELOW * mean[column].abs() { 0.0 } else { variance }
+        };
+        let variances: Vec<f64> = (0..dim).map(variance).collect();
+        Ok(Self { mean, scale: scales(&variances) })
     }
 
     /// Scales rows in place.
@@ -103,6 +107,16 @@ impl Scaling {
     }
 }
 
+/// What features of these variances are multiplied by.
+pub(super) fn scales(variances: &[f64]) -> Vec<f64> {
+    let varying = variances.iter().filter(|variance| **variance > 0.0).count().max(1) as f64;
+    let floor = FLOOR * FLOOR * variances.iter().sum::<f64>() / varying;
+    let left =
+        variances.iter().map(|variance| variance / (variance + floor)).filter(|part| part.is_finite()).sum::<f64>();
+    let same = (varying / left).sqrt();
+    variances.iter().map(|v| if *v > 0.0 { same / (v + floor).sqrt() } else { 0.0 }).collect()
+}
+
 /// Of each feature, over some rows, the distances from its origin and their squares.
 struct Sums {
     sum: Vec<f64>,
@@ -156,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn train_rows_get_mean_zero_and_deviation_one() {
+    fn train_rows_get_mean_zero_and_one_as_the_mean_variance() {
         // The second feature is far from zero, the third is constant; the last row is not a train row.
         let mut x = vec![1.0, 100_001.0, 3.3, 2.0, 100_002.0, 3.3, 6.0, 100_006.0, 3.3, 50.0, 0.0, 9.0];
         let scaling = Scaling::measure(&x, 3, 3).unwrap();
@@ -168,6 +182,17 @@ mod tests {
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6, "{values:?}");
         }
         assert!([2, 5, 8, 11].iter().all(|&at| x[at] == 0.0));
+    }
+
+    #[test]
+    fn what_hardly_varies_stays_small() {
+        let variances = [4.0, 1.0, 1e-6, 0.0];
+        let scales = scales(&variances);
+        let after: Vec<f64> = variances.iter().zip(&scales).map(|(v, scale)| v * scale * scale).collect();
+        assert!((after[..3].iter().sum::<f64>() / 3.0 - 1.0).abs() < 1e-12, "{after:?}");
+        assert!(after[0] > 1.0 && after[1] > 1.0 && after[2] < 1e-4 && scales[3] == 0.0, "{after:?}");
+        let alone = super::scales(&[1e-300]);
+        assert!(alone[0].is_finite() && super::scales(&[0.0]) == [0.0]);
     }
 
     #[test]

@@ -29,8 +29,9 @@ fn gradient_at(case: &Case, fitted: &FittedHead, train: usize) -> f64 {
     let HeadShape { dim, classes } = case.shape;
     let column = |j: usize| (0..train).map(move |row| f64::from(case.features[row * dim + j]));
     let mean: Vec<f64> = (0..dim).map(|j| column(j).sum::<f64>() / train as f64).collect();
-    let deviation: Vec<f64> =
-        (0..dim).map(|j| (column(j).map(|x| (x - mean[j]).powi(2)).sum::<f64>() / train as f64).sqrt()).collect();
+    let variances: Vec<f64> =
+        (0..dim).map(|j| column(j).map(|x| (x - mean[j]).powi(2)).sum::<f64>() / train as f64).collect();
+    let deviation: Vec<f64> = standardise::scales(&variances).into_iter().map(|scale| 1.0 / scale).collect();
     let scaled: Vec<f32> = case
         .features
         .iter()
