@@ -3,15 +3,14 @@
 //! A temperature divides the logits: it changes no prediction, and the one that minimises the log loss on rows that were not
 //! fitted on calibrates well (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
-use super::{mean, most_probable};
+use super::most_probable;
+use crate::fit::temperature::{best, slope};
 
 /// Bins of confidence, each as wide as the others: what Guo et al. use.
 pub const BINS: usize = 15;
 /// The temperatures that are considered. What lies outside says that there is too little to fit it on: where every
 /// validation row is right, say, no temperature is low enough.
-const TEMPERATURES: (f64, f64) = (0.1, 10.0);
-/// Steps of the search. Each at least halves the interval: 60 leave nothing of it that f64 can tell.
-const STEPS: usize = 60;
+pub(super) const TEMPERATURES: (f64, f64) = (0.1, 10.0);
 /// Rows from which a temperature is fitted; fewer would calibrate to chance.
 pub const LEAST_ROWS: usize = 30;
 
@@ -53,58 +52,8 @@ pub fn expected_error(bins: &[Bin]) -> f64 {
 
 /// The temperature, 0.1 to 10, with the least log loss of `logits / temperature`, `[rows, classes]`; `None` where there are
 /// fewer than [`LEAST_ROWS`] rows.
-///
-/// The loss is convex in `1 / temperature`, so its slope has one zero: Newton's steps, kept within the interval that holds
-/// it.
 pub fn temperature(logits: &[f32], truth: &[u32], classes: usize) -> Option<f64> {
-    (truth.len() >= LEAST_ROWS).then(|| best_temperature(|sharpness| slope(logits, truth, classes, sharpness)))
-}
-
-/// One over the sharpness, 0.1 to 10, at which the first of what `slope` gives for it is 0: the first and second derivative of a
-/// convex loss.
-pub(super) fn best_temperature(slope: impl Fn(f64) -> (f64, f64)) -> f64 {
-    let (mut low, mut high) = (1.0 / TEMPERATURES.1, 1.0 / TEMPERATURES.0);
-    if slope(low).0 >= 0.0 {
-        return TEMPERATURES.1;
-    }
-    if slope(high).0 <= 0.0 {
-        return TEMPERATURES.0;
-    }
-    let mut sharpness = 1.0;
-    for _ in 0..STEPS {
-        let (slope, curvature) = slope(sharpness);
-        *if slope > 0.0 { &mut high } else { &mut low } = sharpness;
-        let newton = sharpness - slope / curvature;
-        // A step that leaves the interval, or none (0/0), is replaced by halving it.
-        let next = if newton > low && newton < high { newton } else { (low + high) / 2.0 };
-        let moved = (next - sharpness).abs();
-        sharpness = next;
-        if moved <= 1e-14 * sharpness {
-            break;
-        }
-    }
-    1.0 / sharpness
-}
-
-/// The first and second derivative of the mean log loss of `logits * sharpness` by the sharpness: the mean difference of
-/// the expected logit and the right one, and the mean variance of the logit, under the softmax.
-fn slope(logits: &[f32], truth: &[u32], classes: usize, sharpness: f64) -> (f64, f64) {
-    let rows = logits.chunks_exact(classes).zip(truth).map(|(row, class)| {
-        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (mut sum, mut first, mut second) = (0.0, 0.0, 0.0);
-        for logit in row {
-            let below = f64::from(*logit) - f64::from(most);
-            let part = (sharpness * below).exp();
-            sum += part;
-            first += part * below;
-            second += part * below * below;
-        }
-        let expected = first / sum;
-        let right = f64::from(row[*class as usize]) - f64::from(most);
-        (expected - right, second / sum - expected * expected)
-    });
-    let (slopes, curvatures): (Vec<f64>, Vec<f64>) = rows.unzip();
-    (mean(slopes), mean(curvatures))
+    (truth.len() >= LEAST_ROWS).then(|| best(TEMPERATURES, |sharpness| slope(logits, truth, None, classes, sharpness)))
 }
 
 #[cfg(test)]

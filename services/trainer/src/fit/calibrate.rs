@@ -1,12 +1,10 @@
-//! The temperature that makes logits say how certain they are: the one with the least log loss on rows that were not fitted on
-//! (Guo et al. 2017, On calibration of modern neural networks).
+//! How logits did on rows that they were not fitted on, at the temperature that suits them best: heads of different kinds can be
+//! compared by it.
 
-/// Temperatures that are tried lie between one over this and this.
-const FARTHEST: f64 = 1e4;
-/// Steps of the search: it ends within a part in a thousand.
-const STEPS: usize = 24;
-/// The golden section.
-const SECTION: f64 = 0.618_033_988_749_894_9;
+use super::temperature::{best, slope};
+
+/// Temperatures that are considered: the logits of some kinds are no log probabilities and have a scale of their own.
+const TEMPERATURES: (f64, f64) = (1e-4, 1e4);
 
 /// How logits did on rows that they were not fitted on, at their best temperature.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,25 +18,11 @@ pub struct Calibrated {
 }
 
 /// Finds the best temperature of `logits`, `[rows, classes]`, for the classes `labels`; `weights` are what the rows count, all
-/// the same where there are none. The log loss is convex in one over the temperature, so a search by sections finds it.
+/// the same where there are none.
 pub fn calibrate(logits: &[f32], labels: &[u32], weights: Option<&[f32]>, classes: usize) -> Calibrated {
-    let loss = |log_temperature: f64| log_loss(logits, labels, weights, classes, (-log_temperature).exp());
-    let (mut low, mut high) = (-FARTHEST.ln(), FARTHEST.ln());
-    let (mut left, mut right) = (high - SECTION * (high - low), low + SECTION * (high - low));
-    let (mut left_loss, mut right_loss) = (loss(left), loss(right));
-    for _ in 0..STEPS {
-        if left_loss <= right_loss {
-            (high, right, right_loss) = (right, left, left_loss);
-            left = high - SECTION * (high - low);
-            left_loss = loss(left);
-        } else {
-            (low, left, left_loss) = (left, right, right_loss);
-            right = low + SECTION * (high - low);
-            right_loss = loss(right);
-        }
-    }
-    let (log_temperature, log_loss) = if left_loss <= right_loss { (left, left_loss) } else { (right, right_loss) };
-    Calibrated { temperature: log_temperature.exp(), log_loss, accuracy: accuracy(logits, labels, weights, classes) }
+    let temperature = best(TEMPERATURES, |sharpness| slope(logits, labels, weights, classes, sharpness));
+    let log_loss = log_loss(logits, labels, weights, classes, 1.0 / temperature);
+    Calibrated { temperature, log_loss, accuracy: accuracy(logits, labels, weights, classes) }
 }
 
 /// Mean log loss of the logits times `factor`.

@@ -21,7 +21,8 @@
 //! - [`curvature`], [`inverse`]: the bound on the Hessian that the minimiser starts from when there are many rows.
 //!
 //! The other kinds:
-//! - [`others`]: their fit. [`held_out`], [`family`]: the choice of their setting. [`calibrate`]: how certain their logits are.
+//! - [`others`]: their fit. [`held_out`], [`family`]: the choice of their setting. [`calibrate`], [`temperature`]: how certain
+//!   their logits are.
 //! - [`ridge`], [`lda`], [`normal`], [`weighted`]: in closed form. [`nearest`]: by the angle. [`perceptron`], [`adamw`]: a hidden
 //!   layer.
 //!
@@ -70,6 +71,7 @@ pub mod sigmoid_rows;
 pub mod softmax_rows;
 pub mod split;
 pub mod standardise;
+pub mod temperature;
 pub mod thresholds;
 pub mod views;
 pub mod weighted;

@@ -1,7 +1,8 @@
 //! Whether the probabilities of labels can be believed, and the temperature that makes them so: the answers about all labels
 //! are taken together, for a label alone has mostly too few.
 
-use super::super::calibration::{BINS, Bin, LEAST_ROWS, best_temperature};
+use super::super::calibration::{BINS, Bin, LEAST_ROWS, TEMPERATURES};
+use crate::fit::temperature::best;
 
 /// All answers, one a label and row, by the probability of the label, in [`BINS`] bins from 0 to 1, the upper bound in: in each,
 /// the mean probability (`confidence`) and the part that has the label (`accuracy`).
@@ -28,7 +29,7 @@ pub fn temperature(logits: &[f32], truth: &[bool], classes: usize) -> Option<f64
         return None;
     }
     let count = logits.len() as f64;
-    Some(best_temperature(|sharpness| {
+    Some(best(TEMPERATURES, |sharpness| {
         // The derivatives of ln(1 + exp(s·z)) - y·s·z by s.
         let (mut slope, mut curvature) = (0.0, 0.0);
         for (logit, has) in logits.iter().zip(truth) {
