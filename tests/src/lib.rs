@@ -8,12 +8,11 @@
 //! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
 //! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
-//! - [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
+//! - [`bucket`] and [`postgres`]: what they keep state in, from `graft-backing`; [`web`]: a web server of images.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
 
 pub mod bench;
-pub mod bucket;
 pub mod calls;
 pub mod command;
 pub mod fashion;
@@ -21,3 +20,5 @@ pub mod forms;
 pub mod pictures;
 pub mod services;
 pub mod web;
+
+pub use graft_backing::{bucket, postgres};

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::{
     Store,
     datasets::DatasetRow,
-    examples::{ExampleRow, insert_labels},
+    examples::{ExampleRow, ROWS_AT_ONCE, hash_of, insert_labels},
+    retry::{PATIENCE, patiently},
+    sql::{self, Builder, Connection, value::Value},
 };
 use crate::{
     content::ContentHash,
@@ -45,11 +46,11 @@ impl Store {
         space: &str,
         hashes: &[ContentHash],
     ) -> Result<HashSet<ContentHash>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM embeddings WHERE tenant = ");
+        let mut query = Builder::new("SELECT hash FROM embeddings WHERE tenant = ");
         query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(space);
         push_hashes(&mut query, "hash", hashes);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
-        Ok(rows.iter().filter_map(|row| ContentHash::from_slice(row.get("hash"))).collect())
+        let rows = query.build().fetch_all(&self.sql).await?;
+        rows.iter().map(hash_of).collect()
     }
 
     /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
@@ -67,63 +68,46 @@ impl Store {
             true => None,
             false => Some(self.write_segment(dataset, &embedded).await?),
         };
-        let mut write = self.write().await?;
-        let there =
-            sqlx::query("SELECT 1 FROM datasets WHERE id = ?").bind(dataset.id).fetch_optional(&mut *write).await?;
-        if there.is_none() {
-            return Ok(None);
+        patiently!(PATIENCE, self.count(tenant, dataset, examples, segment.as_ref()))
+    }
+
+    /// Count the embeddings of a segment, and examples, in one transaction.
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        examples: &[NewExample],
+        segment: Option<&Segment>,
+    ) -> Result<Option<Vec<bool>>, StoreError> {
+        let Some(mut write) = self.write_to(dataset.id).await? else { return Ok(None) };
+        if let Some(segment) = segment
+            && !count_segment(&mut write, tenant, dataset, segment).await?
+        {
+            drop(write);
+            return self.counted_before(dataset, examples).await.map(Some);
         }
-        if let Some((segment, checksum)) = &segment {
-            sqlx::query("INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?)")
-                .bind(segment)
-                .bind(tenant.as_str())
-                .bind(&dataset.space)
-                .bind(embedded.len() as i64)
-                .bind(&checksum[..])
-                .execute(&mut *write)
-                .await?;
-            for (row, (hash, _)) in embedded.iter().enumerate() {
-                sqlx::query(
-                    "INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES (?, ?, ?, ?, ?)
-                     ON CONFLICT DO NOTHING",
-                )
-                .bind(tenant.as_str())
-                .bind(&dataset.space)
-                .bind(&hash.as_bytes()[..])
-                .bind(segment)
-                .bind(row as i64)
-                .execute(&mut *write)
-                .await?;
-            }
-        }
-        let mut new = Vec::with_capacity(examples.len());
-        for example in examples {
-            let done = sqlx::query(
-                "INSERT INTO examples (dataset, tenant, hash, id, split) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(dataset.id)
-            .bind(tenant.as_str())
-            .bind(&example.row.hash.as_bytes()[..])
-            .bind(&example.row.id)
-            .bind(example.row.split as i32)
-            .execute(&mut *write)
-            .await?;
-            let is_new = done.rows_affected() == 1;
-            if is_new {
-                let ExampleRow { hash, labels, .. } = &example.row;
-                insert_labels(&mut write, tenant, dataset.id, hash, labels).await?;
-            }
-            new.push(is_new);
-        }
+        let mut new = insert_examples(&mut write, tenant, dataset, examples).await?;
+        let new: Vec<bool> = examples.iter().map(|example| new.remove(&example.row.hash)).collect();
+        let of_new = examples.iter().zip(&new).filter(|(_, new)| **new).map(|(example, _)| &example.row);
+        let labels = of_new.flat_map(|row| row.labels.iter().map(|label| (&row.hash, label))).collect();
+        insert_labels(&mut write, tenant, dataset.id, labels).await?;
         write.commit().await?;
         Ok(Some(new))
+    }
+
+    /// What [`Store::count`] would have given back the time before, when the transaction was kept but its answer was lost.
+    async fn counted_before(&self, dataset: &DatasetRow, examples: &[NewExample]) -> Result<Vec<bool>, StoreError> {
+        let hashes: Vec<ContentHash> = examples.iter().map(|example| example.row.hash).collect();
+        let known = self.known(dataset.id, &hashes).await?;
+        let ours = |row: &ExampleRow| known.get(&row.hash).is_some_and(|k| k.id == row.id && k.labels == row.labels);
+        Ok(examples.iter().map(|example| ours(&example.row)).collect())
     }
 
     async fn write_segment(
         &self,
         dataset: &DatasetRow,
         rows: &[(&ContentHash, &[f32])],
-    ) -> Result<(String, [u8; 32]), StoreError> {
+    ) -> Result<Segment, StoreError> {
         let id = Uuid::now_v7().to_string();
         let damaged =
             |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
@@ -134,7 +118,7 @@ impl Store {
         let segment = safetensors::serialize([(TENSOR, tensor)], Some(metadata)).map_err(damaged)?;
         let checksum = *blake3::hash(&segment).as_bytes();
         self.put(&file(&id), segment).await?;
-        Ok((id, checksum))
+        Ok(Segment { id, checksum, hashes: rows.iter().map(|(hash, _)| **hash).collect() })
     }
 
     /// The embeddings of `hashes`, `[hashes, dimension]` in their order, each segment being read once.
@@ -179,15 +163,14 @@ impl Store {
         let position: HashMap<ContentHash, usize> = hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
         let mut places = Vec::with_capacity(hashes.len());
         for chunk in hashes.chunks(CHUNK) {
-            let mut query = QueryBuilder::<Sqlite>::new(
+            let mut query = Builder::new(
                 "SELECT m.hash AS hash, m.segment AS segment, m.row AS row, s.checksum AS checksum FROM embeddings m
                  JOIN segments s ON s.id = m.segment WHERE m.tenant = ",
             );
             query.push_bind(tenant.as_str()).push(" AND m.space = ").push_bind(space);
             push_hashes(&mut query, "m.hash", chunk);
             for row in query.build().fetch_all(&self.sql).await? {
-                let hash = ContentHash::from_slice(row.try_get("hash")?);
-                let Some(at) = hash.and_then(|hash| position.get(&hash)) else { continue };
+                let Some(at) = position.get(&hash_of(&row)?) else { continue };
                 let (segment, checksum) = (row.try_get("segment")?, row.try_get("checksum")?);
                 places.push(Place { at: *at, segment, row: row.try_get::<i64, _>("row")? as usize, checksum });
             }
@@ -211,9 +194,74 @@ impl Store {
 
     /// Every segment file that counts.
     pub(super) async fn segment_files(&self) -> Result<HashSet<String>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
+        let ids: Vec<String> = sql::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
         Ok(ids.iter().map(|id| file(id)).collect())
     }
+}
+
+/// A segment's file that was written.
+struct Segment {
+    id: String,
+    checksum: [u8; 32],
+    /// The image of each row.
+    hashes: Vec<ContentHash>,
+}
+
+/// Count a segment and its embeddings. `false` if they are counted already.
+async fn count_segment(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    segment: &Segment,
+) -> Result<bool, StoreError> {
+    let done = sql::query(
+        "INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(&segment.id)
+    .bind(tenant.as_str())
+    .bind(&dataset.space)
+    .bind(segment.hashes.len() as i64)
+    .bind(&segment.checksum[..])
+    .execute(&mut *sql)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let mut rows: Vec<(usize, &ContentHash)> = segment.hashes.iter().enumerate().collect();
+    // In the order of the hashes: two imports of the same images into different datasets wait for each other, and not both.
+    rows.sort_unstable_by_key(|(_, hash)| **hash);
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        let mut insert = Builder::new("INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES ");
+        insert.push_rows(some.iter().map(|(row, hash)| {
+            let hash = Value::from(&hash.as_bytes()[..]);
+            [tenant.as_str().into(), (&dataset.space).into(), hash, (&segment.id).into(), (*row as i64).into()]
+        }));
+        insert.push(" ON CONFLICT DO NOTHING");
+        insert.build().execute(&mut *sql).await?;
+    }
+    Ok(true)
+}
+
+/// Insert examples without their labels, and give back which are new.
+async fn insert_examples(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    examples: &[NewExample],
+) -> Result<HashSet<ContentHash>, StoreError> {
+    let mut new = HashSet::with_capacity(examples.len());
+    for some in examples.chunks(ROWS_AT_ONCE) {
+        let mut insert = Builder::new("INSERT INTO examples (dataset, tenant, hash, id, split) VALUES ");
+        insert.push_rows(some.iter().map(|NewExample { row, .. }| {
+            let hash = Value::from(&row.hash.as_bytes()[..]);
+            [dataset.id.into(), tenant.as_str().into(), hash, (&row.id).into(), (row.split as i32).into()]
+        }));
+        insert.push(" ON CONFLICT DO NOTHING RETURNING hash");
+        for row in insert.build().fetch_all(&mut *sql).await? {
+            new.insert(hash_of(&row)?);
+        }
+    }
+    Ok(new)
 }
 
 /// Where the embedding of an image is.
@@ -228,22 +276,26 @@ struct Place {
 }
 
 /// ` AND column IN (…)`.
-pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, column: &'static str, hashes: &[ContentHash]) {
-    query.push(" AND ").push(column).push(" IN (");
-    let mut list = query.separated(", ");
-    for hash in hashes {
-        list.push_bind(hash.as_bytes().to_vec());
+pub(super) fn push_hashes(query: &mut Builder<'_>, column: &'static str, hashes: &[ContentHash]) {
+    if hashes.is_empty() {
+        // PostgreSQL knows no empty list.
+        query.push(" AND 1 = 0");
+        return;
     }
-    query.push(")");
+    query.push(" AND ").push(column).push(" IN ");
+    query.push_list(hashes.iter().map(|hash| Value::from(hash.as_bytes().to_vec())));
 }
 
 #[cfg(test)]
 mod tests {
-    use graft_proto::v1::Split;
-    use tempfile::TempDir;
-
     use super::*;
-    use crate::names::Name;
+    use crate::{
+        names::Name,
+        store::place::{Place, in_both},
+    };
+    use graft_proto::v1::Split;
+
+    in_both!(examples_are_stored_once_and_embeddings_outlive_a_restart);
 
     fn example(seed: u8, label: &str, embedded: bool) -> NewExample {
         let hash = ContentHash::from_slice(blake3::hash(&[seed]).as_bytes()).unwrap();
@@ -251,11 +303,9 @@ mod tests {
         NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]) }
     }
 
-    #[tokio::test]
-    async fn examples_are_stored_once_and_embeddings_outlive_a_restart() {
-        let folder = TempDir::new().unwrap();
+    async fn examples_are_stored_once_and_embeddings_outlive_a_restart(place: Place) {
         let (tenant, name) = (Tenant::default(), Name::parse("name", "d").unwrap());
-        let store = Store::open(folder.path()).await.unwrap();
+        let store = place.open().await;
         assert!(store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
@@ -265,7 +315,7 @@ mod tests {
         assert_eq!(store.add(&tenant, &dataset, &again).await.unwrap(), Some(vec![false, true]));
         drop(store);
 
-        let store = Store::open(folder.path()).await.unwrap();
+        let store = place.open().await;
         let rows = store.examples(dataset.id).await.unwrap();
         assert_eq!(rows.len(), 3);
         let hashes = [example(3, "", false).row.hash, example(1, "", false).row.hash];
