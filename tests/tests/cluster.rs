@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use graft_proto::v1::{
-    CancelTrainingRunRequest, CreateTrainingRunRequest, Example, ExampleOutcome, GetDatasetRequest,
-    GetTrainingRunRequest, ListHeadsRequest, Outcome, Split, TrainingOptions, TrainingRun, TrainingState,
-    WatchTrainingRunRequest,
+    CancelTrainingRunRequest, CreateTrainingRunRequest, EvidenceOptions, Example, ExampleOutcome, Gather,
+    GetDatasetRequest, GetTrainingRunRequest, HeadKind, ListHeadsRequest, Outcome, Split, TrainingOptions, TrainingRun,
+    TrainingState, WatchTrainingRunRequest,
 };
 use graft_tests::{
     bucket::Bucket,
@@ -24,6 +24,9 @@ use tonic::Code;
 
 /// What a test may wait for, at the most.
 const WITHIN: Duration = Duration::from_secs(120);
+
+/// Enough for a fit of some ten seconds.
+const ROWS: usize = 1200;
 
 /// Everything that a cluster is of.
 struct Cluster {
@@ -39,7 +42,8 @@ impl Cluster {
         let (database, artifacts) = (postgres.database().await?, format!("{}/graft", bucket.uri()));
         let extractor = Service::extractor(&[]).await?;
         let flags = ["--database-url", &database, "--artifacts", &artifacts];
-        let start = || Service::trainer_in(bucket.environment(), &extractor.url(), &flags);
+        let url = extractor.url();
+        let start = || Service::trainer_in(bucket.environment(), &url, &flags);
         let trainers = futures::future::try_join_all((0..trainers).map(|_| start())).await?;
         Ok(Cluster { trainers, extractor, postgres, bucket })
     }
@@ -54,11 +58,10 @@ impl Cluster {
 
     /// Begin a run that takes a while through the first trainer, and wait until it is being fitted: its id, and by which.
     async fn busy(&self, dataset: &str) -> Result<(String, usize)> {
-        let options = TrainingOptions {
-            l2: (1..=64).map(|step| 1e-7 * f64::from(step)).collect(),
-            max_iterations: 10_000,
-            ..Default::default()
-        };
+        let always = Gather::Always as i32;
+        let evidence = EvidenceOptions { label_errors: always, learning_curve: always };
+        let options =
+            TrainingOptions { head_kind: HeadKind::Mlp as i32, evidence: Some(evidence), ..Default::default() };
         let request =
             CreateTrainingRunRequest { dataset: dataset.into(), options: Some(options), ..Default::default() };
         let mut client = self.trainers[0].training_client().await?;
@@ -67,7 +70,7 @@ impl Cluster {
         while begun.elapsed() < WITHIN {
             let run = get(&self.trainers[0], &run.id).await?;
             ensure!(matches!(run.state(), TrainingState::Queued | TrainingState::Running), "{run:?}");
-            if run.progress.is_some_and(|progress| progress.iterations > 0) {
+            if run.progress.is_some_and(|progress| progress.fraction > 0.0) {
                 let fits = |line: &str| line.contains("fitting a run") && line.contains(&run.id);
                 let by = self.trainers.iter().position(|trainer| trainer.log().lines().any(fits));
                 return Ok((run.id, by.context("one of the trainers fits it")?));
@@ -114,12 +117,12 @@ async fn heads(trainer: &Service) -> Result<Vec<(String, u32)>> {
 #[tokio::test]
 async fn a_run_is_cancelled_and_watched_through_any_trainer_and_outlives_the_one_that_fits_it() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    cluster.fill("fashion", 400).await?;
+    cluster.fill("fashion", ROWS).await?;
 
     let (run, by) = cluster.busy("fashion").await?;
     let other = &cluster.trainers[1 - by];
     let (watched, cancelled) = tokio::join!(watch(other, &run), async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let request = CancelTrainingRunRequest { id: run.clone() };
         let answer = other.training_client().await?.cancel_training_run(request).await?;
         answer.into_inner().training_run.context("a run")
@@ -138,7 +141,10 @@ async fn a_run_is_cancelled_and_watched_through_any_trainer_and_outlives_the_one
     cluster.trainers[by].restart().await?;
     ensure!(heads(&cluster.trainers[by]).await? == [("fashion".to_owned(), 1)], "it is fitted and registered once");
     let embedded = cluster.extractor.metric("graft_extractor_images_total", "embedded").await?;
-    ensure!(embedded == 400.0, "the run went on from the embeddings that there were: {embedded} images were embedded");
+    ensure!(
+        embedded == ROWS as f64,
+        "the run went on from the embeddings that there were: {embedded} images were embedded"
+    );
     Ok(())
 }
 

@@ -11,7 +11,7 @@
 //!   bucket. [`retry`]: patience with both.
 //! - [`datasets`]: datasets. [`examples`]: their examples; [`appearances`]: other times that an image came.
 //! - [`snapshots`]: datasets as they were at one moment.
-//! - [`segments`]: files of embeddings, and which image is where.
+//! - [`segments`]: files of embeddings, and which image is where; `add` adds examples with them.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
 //! - [`heads`]: versions of heads.
 
@@ -29,6 +29,7 @@ use self::{
 };
 use crate::error::StoreError;
 
+mod add;
 pub mod appearances;
 pub mod datasets;
 pub mod examples;

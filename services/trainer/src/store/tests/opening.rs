@@ -1,6 +1,9 @@
 //! Opening the state: who may, what is refused, and what is cleaned up.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use futures::future::join_all;
 
@@ -51,12 +54,16 @@ async fn only_old_orphans_of_a_bucket_are_removed() {
     for file in [orphan, young] {
         store.put(file, vec![1]).await.unwrap();
     }
-    let old = std::time::SystemTime::now() - Duration::from_secs(25 * 3600);
-    fs::File::options().write(true).open(place.path(orphan)).unwrap().set_modified(old).unwrap();
+    let date = |file: &str, age: u64| {
+        let then = SystemTime::now() - Duration::from_secs(age);
+        fs::File::options().write(true).open(place.path(file)).unwrap().set_modified(then).unwrap();
+    };
+    date(orphan, 25 * 3600);
+    date(young, 23 * 3600);
     place.open().await;
     assert!(!place.path(orphan).exists());
     assert!(place.path(young).exists(), "another replica may be about to count it");
-    store.clean(&["heads"], Duration::ZERO).await.unwrap();
+    store.clean(&["heads"], Duration::from_secs(22 * 3600)).await.unwrap();
     assert!(!place.path(young).exists());
 }
 
