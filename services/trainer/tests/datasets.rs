@@ -1,6 +1,6 @@
 //! Datasets that grow and change: relabelled, removed, imported again, kept as snapshots; with a scripted extractor.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by it")]
 
 mod peer;
 mod place;
