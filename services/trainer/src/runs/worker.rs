@@ -87,6 +87,8 @@ impl Runs {
         };
         let ended = self.conclude(&live, fitted).await;
         heart.abort();
+        // It has the store: who waits for the stop may open that again. How it ended does not matter.
+        let _ = heart.await;
         if let Some(ended) = ended {
             let (state, seconds) = (ended.state(), begun.elapsed().as_secs_f64());
             histogram!("graft_trainer_run_seconds").record(seconds);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ pub struct NewExample {
 
 /// Images that are looked up together.
 const CHUNK: usize = 500;
+/// Segments that are read at once: a bucket takes its time for each. They are a few megabytes each.
+const READS: usize = 8;
 
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
@@ -86,18 +89,18 @@ impl Store {
         places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
         let missing = hashes.len() - places.len();
         let mut features = vec![0.0; hashes.len() * dimension];
-        let mut open: Option<(&str, Vec<f32>)> = None;
-        for Place { at, segment, row, checksum } in &places {
-            if open.as_ref().is_none_or(|(id, _)| id != segment) {
-                open = Some((segment, self.read_segment(segment, checksum, dimension).await?));
+        let of_segments = places.chunk_by(|a, b| a.segment == b.segment);
+        let reads: Vec<_> = of_segments.map(|places| self.read_places(places, dimension)).collect();
+        let mut reads = stream::iter(reads).buffered(READS);
+        while let Some((places, numbers)) = reads.try_next().await? {
+            for Place { at, segment, row, .. } in places {
+                let start = row * dimension;
+                let numbers = numbers.get(start..start + dimension).ok_or_else(|| StoreError::Damaged {
+                    file: file(segment),
+                    reason: "it has fewer rows than were written".into(),
+                })?;
+                features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
             }
-            let start = row * dimension;
-            let numbers = open.as_ref().and_then(|(_, numbers)| numbers.get(start..start + dimension));
-            let numbers = numbers.ok_or_else(|| StoreError::Damaged {
-                file: file(segment),
-                reason: "it has fewer rows than were written".into(),
-            })?;
-            features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
         }
         if missing > 0 {
             return Err(StoreError::Damaged {
@@ -126,6 +129,16 @@ impl Store {
             }
         }
         Ok(places)
+    }
+
+    /// The numbers of the segment that all of `places` are in.
+    async fn read_places<'a>(
+        &self,
+        places: &'a [Place],
+        dimension: usize,
+    ) -> Result<(&'a [Place], Vec<f32>), StoreError> {
+        let Some(Place { segment, checksum, .. }) = places.first() else { return Ok((places, Vec::new())) };
+        Ok((places, self.read_segment(segment, checksum, dimension).await?))
     }
 
     async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
