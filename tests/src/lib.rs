@@ -8,13 +8,13 @@
 //! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
 //! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
-//! - [`browser`]: pages in a real browser. [`bucket`]: a bucket of an S3 server in this process; [`web`]: a web server of images.
+//! - [`browser`]: pages in a real browser. [`web`]: a web server of images. [`bucket`] and [`postgres`]: what they keep state in,
+//!   from `graft-backing`.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
 
 pub mod bench;
 pub mod browser;
-pub mod bucket;
 pub mod calls;
 pub mod command;
 pub mod fashion;
@@ -22,3 +22,5 @@ pub mod forms;
 pub mod pictures;
 pub mod services;
 pub mod web;
+
+pub use graft_backing::{bucket, postgres};

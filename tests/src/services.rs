@@ -81,10 +81,14 @@ impl Service {
 
     /// Start a trainer on `data`, with `extractor`'s address, and wait until it is ready.
     pub async fn trainer(extractor: &str, data: &Path, flags: &[&str]) -> Result<Service> {
-        let mut all = vec!["--extractor".to_owned(), extractor.to_owned()];
-        all.extend(["--data-dir".to_owned(), data.display().to_string()]);
-        all.extend(flags.iter().map(|f| (*f).to_owned()));
-        Service::start("graft-trainer", free_port(), all, Vec::new()).await
+        let data = data.display().to_string();
+        Service::trainer_in(Vec::new(), extractor, &[&["--data-dir", &data], flags].concat()).await
+    }
+
+    /// Start a trainer with extra flags and variables, with `extractor`'s address, and wait until it is ready.
+    pub async fn trainer_in(environment: Vec<(String, String)>, extractor: &str, flags: &[&str]) -> Result<Service> {
+        let flags = ["--extractor", extractor].iter().chain(flags).map(|f| (*f).to_owned()).collect();
+        Service::start("graft-trainer", free_port(), flags, environment).await
     }
 
     async fn start(

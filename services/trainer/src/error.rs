@@ -1,6 +1,7 @@
 //! The one place where the trainer's errors become gRPC statuses.
 
 use graft_chassis::status;
+use sqlx::migrate::MigrateError;
 use tonic::{Code, Status};
 
 use crate::fit::FitError;
@@ -17,6 +18,9 @@ pub enum StoreError {
     /// Files.
     #[error("storage: {0}")]
     Object(#[from] object_store::Error),
+    /// The bucket's settings.
+    #[error("storage: {0}")]
+    Bucket(#[from] graft_pull::PullError),
     /// A file is not what was written.
     #[error("{file}: {reason}; restore it from a backup, or delete and import again what it held")]
     Damaged {
@@ -27,9 +31,43 @@ pub enum StoreError {
     },
 }
 
+/// PostgreSQL's codes of what passes: connections lost or refused, deadlocks, a server that stops, starts or is a copy that
+/// does not lead, and resources that others use just now.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const PASSING_CODES: [&str; 9] = ["08", "40001", "40P01", "53", "55P03", "57P01", "57P02", "57P03", "25006"];
+
+impl StoreError {
+    /// Whether the same may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StoreError::Sql(error) => sql_passes(error),
+            StoreError::Migrate(MigrateError::Execute(error)) => sql_passes(error),
+            // What a bucket that fails, is busy or cannot be reached comes to.
+            StoreError::Object(object_store::Error::Generic { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+fn sql_passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            let known = PASSING_CODES.iter().any(|passing| code.starts_with(passing));
+            known && error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some()
+        }
+        _ => false,
+    }
+}
+
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         match error {
+            passing if passing.is_passing() => {
+                tracing::warn!(error = %passing, "the state cannot be reached");
+                status::unavailable(format!("{passing}; nothing of this was kept half, so try it again in a while"))
+            }
             StoreError::Damaged { .. } => {
                 tracing::error!(%error, "damaged file");
                 Status::new(Code::DataLoss, error.to_string())
@@ -51,6 +89,12 @@ pub enum RunError {
     /// The dataset has changed and cannot be fitted on any more.
     #[error("{0}")]
     Dataset(String),
+    /// It may be what kills the trainers.
+    #[error(
+        "given up: {0} times, the trainer that fitted it ended or could not reach its state; see whether its memory is enough \
+         (training-mib), then train again"
+    )]
+    GivenUp(u32),
     /// The fit broke down.
     #[error("the fit broke down: {0}")]
     Broken(String),

@@ -6,13 +6,17 @@
 //! The straight line, left to right:
 //! - [`import`]: labelled images in, an outcome for each out; [`content`]: what an image is known by.
 //! - [`embed`]: the client of the extractor.
-//! - [`store`]: facts in SQLite, immutable artifacts in files.
+//! - [`store`]: facts in SQL, immutable artifacts in files or a bucket.
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
-//! - [`runs`]: the worker that fits one run after the other.
+//! - [`runs`]: the worker that fits one run after the other, and what the trainers of a cluster tell each other of runs.
 //! - [`classify`]: a head's answer.
 //! - [`service`] is gRPC.
 //!
 //! Around it: [`config`], [`error`], [`names`], [`paging`].
+
+// The tests here share a module with those outside, which call the crate by its name.
+#[cfg(test)]
+extern crate self as graft_trainer;
 
 pub mod classify;
 pub mod config;

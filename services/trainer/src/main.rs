@@ -37,7 +37,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<OpenError>() { EXIT_BAD_CONFIG } else { 1 })
+            let bad = error.downcast_ref::<OpenError>().is_some_and(OpenError::is_bad_configuration);
+            ExitCode::from(if bad { EXIT_BAD_CONFIG } else { 1 })
         }
     }
 }
@@ -49,7 +50,7 @@ async fn run(config: Config) -> Result<()> {
     let listener = serve::bind("listen", config.listen).await?;
     admin::spawn(config.metrics_listen, metrics, ready.clone()).await?;
 
-    let store = Store::open(&config.data_dir).await?;
+    let store = Store::open_at(&config.location(graft_pull::place::environment())).await?;
     let extractor = Extractor::new(&config.extractor).context("extractor")?;
     let runs = Runs::start(store.clone(), config.training_mib as usize * (1 << 20), stop.clone()).await?;
     let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));

@@ -1,8 +1,9 @@
 //! Datasets that grow and change: relabelled, removed, imported again, kept as snapshots; with a scripted extractor.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by it")]
 
 mod peer;
+mod place;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,9 +14,16 @@ use graft_proto::v1::{
 };
 use graft_trainer::names::Tenant;
 use peer::{Trainer, example};
+use place::{Place, in_both};
 use proptest::prelude::*;
-use tempfile::TempDir;
 use tonic::Code;
+
+in_both!(
+    examples_are_listed_relabelled_and_removed,
+    duplicates_and_conflicts_are_listed_until_they_are_settled,
+    a_multi_label_dataset_holds_sets,
+    a_snapshot_stays_as_it_is_while_the_dataset_changes,
+);
 
 fn by_id(id: &str) -> ExampleKey {
     ExampleKey { key: Some(example_key::Key::Id(id.into())) }
@@ -55,10 +63,8 @@ async fn remove(trainer: &Trainer, examples: Vec<ExampleKey>) -> Vec<Result<u32,
     outcomes.into_iter().map(|o| o.error.map_or(Ok(o.examples), |error| Err(Code::from_i32(error.code)))).collect()
 }
 
-#[tokio::test]
-async fn examples_are_listed_relabelled_and_removed() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn examples_are_listed_relabelled_and_removed(place: Place) {
+    let trainer = Trainer::start(&place).await;
     let dataset = trainer.dataset("d").await;
     let all: Vec<_> = (0..250).map(|index| example(index, if index % 2 == 0 { "even" } else { "odd" })).collect();
     trainer.import("d", &all, 50).await.1.unwrap();
@@ -109,10 +115,8 @@ async fn examples_are_listed_relabelled_and_removed() {
     assert_eq!(trainer.client().list_examples(token).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn duplicates_and_conflicts_are_listed_until_they_are_settled() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn duplicates_and_conflicts_are_listed_until_they_are_settled(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let named = |index, id: &str, label: &str| Example { id: id.into(), ..example(index, label) };
     let first = [named(1, "a.jpg", "cat"), named(1, "copy of a.jpg", "cat"), named(2, "b.jpg", "cat")];
@@ -146,10 +150,8 @@ async fn duplicates_and_conflicts_are_listed_until_they_are_settled() {
     assert_eq!(found.duplicates[0].labels, ["dog"]);
 }
 
-#[tokio::test]
-async fn a_multi_label_dataset_holds_sets() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn a_multi_label_dataset_holds_sets(place: Place) {
+    let trainer = Trainer::start(&place).await;
     let (tenant, name) = (Tenant::default(), graft_trainer::names::Name::parse("name", "d").unwrap());
     assert!(trainer.store.create_dataset(&tenant, &name, "net", peer::SPACE, 4, true).await.unwrap());
     let labelled = |index, labels: &[&str]| Example {
@@ -174,10 +176,8 @@ async fn a_multi_label_dataset_holds_sets() {
     assert_eq!(listed[0].labels, ["a", "c"]);
 }
 
-#[tokio::test]
-async fn a_snapshot_stays_as_it_is_while_the_dataset_changes() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn a_snapshot_stays_as_it_is_while_the_dataset_changes(place: Place) {
+    let trainer = Trainer::start(&place).await;
     let dataset = trainer.dataset("d").await;
     let all: Vec<_> = (0..40).map(|index| example(index, if index % 2 == 0 { "even" } else { "odd" })).collect();
     let create = async || {
@@ -248,13 +248,15 @@ proptest! {
     #[test]
     fn an_image_is_in_one_split_and_stays_there(steps in prop::collection::vec(step(), 1..20)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(follow(steps));
+        runtime.block_on(async {
+            follow(Place::directory().await, steps.clone()).await;
+            follow(Place::cluster().await, steps).await;
+        });
     }
 }
 
-async fn follow(steps: Vec<Step>) {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn follow(place: Place, steps: Vec<Step>) {
+    let trainer = Trainer::start(&place).await;
     let dataset = trainer.dataset("d").await;
     // The split of each image that is there or was there.
     let mut splits: HashMap<usize, Split> = HashMap::new();

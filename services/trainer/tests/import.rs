@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
 
 mod peer;
+mod place;
 
 use std::{
     collections::HashSet,
@@ -17,17 +18,23 @@ use futures::StreamExt;
 use graft_proto::v1::{Example, ExampleOutcome, Image, Outcome, image::Source};
 use graft_trainer::names::Tenant;
 use peer::{DIMENSION, Trainer, embedding, example, messages};
-use tempfile::TempDir;
+use place::{Place, in_both};
 use tonic::Code;
+
+in_both!(
+    what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_is_imported_again,
+    two_imports_of_the_same_at_once_store_each_image_once,
+    another_dataset_takes_the_embeddings_that_there_are,
+    a_label_too_many_is_rejected_and_the_others_are_stored,
+    a_message_of_very_many_bad_examples_is_answered_in_small_ones,
+);
 
 fn count(outcomes: &[ExampleOutcome], wanted: Outcome) -> usize {
     outcomes.iter().filter(|outcome| outcome.outcome() == wanted).count()
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_is_imported_again() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_is_imported_again(place: Place) {
+    let trainer = Trainer::start(&place).await;
     let dataset = trainer.dataset("d").await;
     let all: Vec<_> = (0..2000).map(|index| example(index, if index % 2 == 0 { "even" } else { "odd" })).collect();
     trainer.peer.breaks_after.store(1300, Ordering::SeqCst);
@@ -61,10 +68,8 @@ async fn what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_
     assert_eq!(found, expected, "each embedding is its own image's");
 }
 
-#[tokio::test]
-async fn two_imports_of_the_same_at_once_store_each_image_once() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn two_imports_of_the_same_at_once_store_each_image_once(place: Place) {
+    let trainer = Trainer::start(&place).await;
     let dataset = trainer.dataset("d").await;
     let cats: Vec<_> = (0..1500).map(|index| example(index, "cat")).collect();
     let dogs: Vec<_> = (0..1500).rev().map(|index| example(index, "dog")).collect();
@@ -86,10 +91,8 @@ async fn two_imports_of_the_same_at_once_store_each_image_once() {
     trainer.store.embeddings(&Tenant::default(), &dataset, &hashes).await.unwrap();
 }
 
-#[tokio::test]
-async fn another_dataset_takes_the_embeddings_that_there_are() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn another_dataset_takes_the_embeddings_that_there_are(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("first").await;
     trainer.dataset("second").await;
     let all: Vec<_> = (0..1200).map(|index| example(index, "x")).collect();
@@ -103,8 +106,8 @@ async fn another_dataset_takes_the_embeddings_that_there_are() {
 #[tokio::test]
 async fn the_same_image_over_and_over_is_not_kept_while_the_extractor_stands_still() {
     const EXAMPLES: usize = 20_000;
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+    let place = Place::directory().await;
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let image = Image { source: Some(Source::Encoded(vec![7; 1000].into())) };
     let same = |index| Example { id: format!("{index}"), image: Some(image.clone()), ..example(0, "x") };
@@ -129,10 +132,8 @@ async fn the_same_image_over_and_over_is_not_kept_while_the_extractor_stands_sti
     assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1, "it is embedded once");
 }
 
-#[tokio::test]
-async fn a_label_too_many_is_rejected_and_the_others_are_stored() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn a_label_too_many_is_rejected_and_the_others_are_stored(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let all: Vec<_> = (0..1001).map(|index| example(index, &format!("label {index}"))).collect();
     let (outcomes, ended) = trainer.import("d", &all[..600], 100).await;
@@ -148,10 +149,8 @@ async fn a_label_too_many_is_rejected_and_the_others_are_stored() {
     assert!(error.message.contains("`label 1000`") && error.message.contains("at most 1000"), "{}", error.message);
 }
 
-#[tokio::test]
-async fn a_message_of_very_many_bad_examples_is_answered_in_small_ones() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn a_message_of_very_many_bad_examples_is_answered_in_small_ones(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let mut all: Vec<_> = (0..100_000).map(|index| example(index, "")).collect();
     all[50_000].label = "good".into();

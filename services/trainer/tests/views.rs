@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
 
 mod peer;
+mod place;
 
 use std::{ops::ControlFlow, sync::atomic::Ordering::SeqCst};
 
@@ -17,8 +18,15 @@ use graft_trainer::{
     store::{datasets::DatasetRow, views::ViewKey},
 };
 use peer::{DIMENSION, Trainer, embedding, example, messages};
-use tempfile::TempDir;
+use place::{Place, in_both};
 use tonic::{Code, Status};
+
+in_both!(
+    views_are_stored_beside_their_images_and_embedded_once,
+    what_is_measured_on_has_no_views,
+    an_import_that_breaks_off_goes_on_with_whole_examples,
+    what_is_out_of_range_or_comes_too_late_is_refused,
+);
 
 fn views(views: u32) -> Augmentation {
     Augmentation { views, ..Default::default() }
@@ -50,10 +58,8 @@ fn count(outcomes: &[ExampleOutcome], wanted: Outcome) -> usize {
     outcomes.iter().filter(|outcome| outcome.outcome() == wanted).count()
 }
 
-#[tokio::test]
-async fn views_are_stored_beside_their_images_and_embedded_once() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn views_are_stored_beside_their_images_and_embedded_once(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let embedded = || trainer.peer.embedded.load(SeqCst);
     let (outcomes, ended) = import(&trainer, "d", Some(views(3)), &all(50)).await;
@@ -89,10 +95,8 @@ async fn views_are_stored_beside_their_images_and_embedded_once() {
     }
 }
 
-#[tokio::test]
-async fn what_is_measured_on_has_no_views() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn what_is_measured_on_has_no_views(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     let test = Example { split: Split::Test as i32, ..example(9, "odd") };
     let (outcomes, ended) = import(&trainer, "d", Some(views(2)), &[&all(4)[..], &[test]].concat()).await;
@@ -107,10 +111,8 @@ async fn what_is_measured_on_has_no_views() {
     assert!(of(3, 0).await && of(3, 1).await && of(3, 2).await);
 }
 
-#[tokio::test]
-async fn an_import_that_breaks_off_goes_on_with_whole_examples() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn an_import_that_breaks_off_goes_on_with_whole_examples(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("plain").await;
     trainer.import("plain", &all(30), 20).await.1.unwrap();
     trainer.dataset("d").await;
@@ -132,10 +134,8 @@ async fn an_import_that_breaks_off_goes_on_with_whole_examples() {
     assert_eq!(found.len(), 150 * 3 * DIMENSION);
 }
 
-#[tokio::test]
-async fn what_is_out_of_range_or_comes_too_late_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let trainer = Trainer::start(folder.path()).await;
+async fn what_is_out_of_range_or_comes_too_late_is_refused(place: Place) {
+    let trainer = Trainer::start(&place).await;
     trainer.dataset("d").await;
     for (bad, field) in [
         (views(17), "views"),

@@ -10,7 +10,15 @@ use super::{
     intake::{self, Checked},
     outcome::{same_image, too_many_labels},
 };
-use crate::{content::ContentHash, embed::size, names::MOST_LABELS, store::segments::NewExample};
+use crate::{
+    content::ContentHash,
+    embed::size,
+    names::MOST_LABELS,
+    store::{
+        retry::{PATIENCE, patiently},
+        segments::NewExample,
+    },
+};
 
 impl Import {
     pub(super) async fn read(&mut self, request: ImportExamplesRequest) -> Result<(), Status> {
@@ -46,10 +54,11 @@ impl Import {
             }
         }
         let hashes: Vec<ContentHash> = checked.iter().map(|example| example.row.hash).collect();
-        let known = self.store.known(self.dataset.id, &hashes).await?;
-        let embedded = self.store.embedded(&self.tenant, &self.dataset.space, &hashes).await?;
-        let viewed = self.store.viewed(&self.tenant, &self.dataset, &hashes).await?;
-        let former = self.store.former_splits(self.dataset.id, &hashes).await?;
+        let Import { store, dataset, .. } = &*self;
+        let known = patiently!(PATIENCE, store.known(dataset.id, &hashes))?;
+        let embedded = patiently!(PATIENCE, store.embedded(&self.tenant, &dataset.space, &hashes))?;
+        let viewed = patiently!(PATIENCE, store.viewed(&self.tenant, dataset, &hashes))?;
+        let former = patiently!(PATIENCE, store.former_splits(dataset.id, &hashes))?;
         let mut again = Vec::new();
         for Checked { mut row, image } in checked {
             let hash = row.hash;
@@ -84,7 +93,7 @@ impl Import {
                 self.backlog.push_back((Waiting { row, bytes, came }, image));
             }
         }
-        self.store.note(&self.tenant, self.dataset.id, &again).await?;
+        patiently!(PATIENCE, self.store.note(&self.tenant, self.dataset.id, &again))?;
         self.tell(outcomes).await
     }
 

@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     content::ContentHash,
-    store::{examples::ExampleRow, segments::NewExample},
+    store::{
+        examples::ExampleRow,
+        retry::{PATIENCE, patiently},
+        segments::NewExample,
+    },
 };
 
 impl Import {
@@ -50,7 +54,8 @@ impl Import {
                 // Another import was faster; what it said is what counts.
                 false => {
                     came.insert(0, (id, labels.clone()));
-                    self.store.known(self.dataset.id, &[hash]).await?.remove(&hash).map_or(labels, |known| known.labels)
+                    let known = patiently!(PATIENCE, self.store.known(self.dataset.id, &[hash]))?.remove(&hash);
+                    known.map_or(labels, |known| known.labels)
                 }
             };
             for (id, labels) in came {
@@ -58,7 +63,7 @@ impl Import {
                 outcomes.push(same_image(id, &labels, &stored));
             }
         }
-        self.store.note(&self.tenant, self.dataset.id, &again).await?;
+        patiently!(PATIENCE, self.store.note(&self.tenant, self.dataset.id, &again))?;
         self.tell(outcomes).await
     }
 

@@ -1,44 +1,53 @@
-//! Training runs: queued, fitted one after the other, followed and cancelled.
+//! Training runs: queued, fitted one after the other by any trainer of the database, followed and cancelled through any.
 //!
 //! # Layout
-//! - [`table`] holds the runs that have not ended.
-//! - `worker` fits them.
+//! - `worker` takes runs and fits them; [`live`] is the one that is fitted here.
+//! - [`vigil`] finds the runs whose trainer is gone.
+//! - `follow` tells how a run stands, each time that it changes.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream, stream::BoxStream};
 use graft_chassis::status;
 use graft_proto::v1::{TrainingOptions, TrainingRun, TrainingState};
 use metrics::counter;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
-use self::table::{Cancelled, Live, Table};
+use self::live::Live;
 use crate::{
     error::StoreError,
     names::{Name, Tenant},
     store::{Store, now, timestamp},
 };
 
-pub mod table;
+mod follow;
+pub mod live;
+pub mod vigil;
 mod worker;
 
 /// Runs that may wait.
-const MOST_WAITING: usize = 1000;
+const MOST_WAITING: u64 = 1000;
 /// How long cancelling waits for a fit to stop; it does so after its iteration.
 const CANCEL: Duration = Duration::from_secs(10);
+/// How often it is looked at meanwhile.
+const CANCEL_LOOK: Duration = Duration::from_millis(100);
 
-/// The way to the runs and to their worker.
+/// The way to the runs and to the worker of this process.
 #[derive(Clone, Debug)]
 pub struct Runs {
     store: Store,
     /// Bytes of embeddings that a run may hold in memory.
     most_bytes: usize,
-    table: Arc<Mutex<Table>>,
-    /// Told of each new run.
+    /// What this process is called in the rows of the runs that it fits.
+    owner: Arc<str>,
+    /// The run that is fitted here.
+    live: Arc<watch::Sender<Option<Live>>>,
+    /// Told of each run that is created here.
     arrived: Arc<Notify>,
     stop: CancellationToken,
     /// Cancelled by the worker when it has stopped.
@@ -53,13 +62,19 @@ pub fn ended(run: &TrainingRun) -> bool {
 impl Runs {
     /// Start the worker; it takes up what an earlier process left unfinished. It stops when `stop` says so.
     pub async fn start(store: Store, most_bytes: usize, stop: CancellationToken) -> Result<Runs, StoreError> {
-        let mut table = Table::default();
-        for (tenant, run) in store.unfinished_runs().await? {
-            tracing::info!(run = run.id, dataset = run.dataset, "taking up an unfinished run");
-            table.insert(Live::new(tenant, run));
+        if !store.is_shared() {
+            // Nobody else fits any, so there is no need to wait until that shows.
+            store.release_all_runs().await?;
         }
-        let (table, stopped) = (Arc::new(Mutex::new(table)), CancellationToken::new());
-        let runs = Runs { store, most_bytes, table, arrived: Arc::default(), stop, stopped };
+        let runs = Runs {
+            store,
+            most_bytes,
+            owner: Uuid::now_v7().to_string().into(),
+            live: Arc::new(watch::Sender::new(None)),
+            arrived: Arc::default(),
+            stop,
+            stopped: CancellationToken::new(),
+        };
         tokio::spawn(runs.clone().work());
         Ok(runs)
     }
@@ -83,7 +98,7 @@ impl Runs {
         snapshot: &str,
         options: TrainingOptions,
     ) -> Result<TrainingRun, Status> {
-        if self.table.lock().waiting() >= MOST_WAITING {
+        if self.store.waiting_runs().await? >= MOST_WAITING {
             let message = format!("{MOST_WAITING} runs wait already; wait for one to end, or cancel some");
             return Err(status::exhausted("training_runs", message));
         }
@@ -102,21 +117,28 @@ impl Runs {
             create_time: Some(timestamp(now())),
             ..Default::default()
         };
-        // It is on disk before the worker can change it.
         self.store.put_run(tenant, &run).await?;
-        self.table.lock().insert(Live::new(tenant.clone(), run.clone()));
         self.arrived.notify_one();
         Ok(run)
     }
 
     /// A run as it stands.
     pub async fn get(&self, tenant: &Tenant, id: &str) -> Result<TrainingRun, Status> {
-        let live = self.table.lock().get(tenant, id).map(Live::run);
-        if let Some(run) = live {
-            return Ok(run);
-        }
         let hint = "ListTrainingRuns tells those there are";
-        self.store.run(tenant, id).await?.ok_or_else(|| status::not_found("training run", id, hint))
+        self.find(tenant, id).await?.ok_or_else(|| status::not_found("training run", id, hint))
+    }
+
+    /// A run as it stands, if there is one.
+    async fn find(&self, tenant: &Tenant, id: &str) -> Result<Option<TrainingRun>, StoreError> {
+        match self.live(tenant, id) {
+            Some(live) => Ok(Some(live.run())),
+            None => self.store.run(tenant, id).await,
+        }
+    }
+
+    /// A run, if it is fitted here.
+    fn live(&self, tenant: &Tenant, id: &str) -> Option<Live> {
+        self.live.borrow().as_ref().filter(|live| live.is(tenant, id)).cloned()
     }
 
     /// Runs on `dataset`, or all if that is empty; see [`Store::runs`].
@@ -128,85 +150,34 @@ impl Runs {
         most: u32,
     ) -> Result<Vec<TrainingRun>, StoreError> {
         let mut runs = self.store.runs(tenant, dataset, before, most).await?;
-        let table = self.table.lock();
         for run in runs.iter_mut().filter(|run| !ended(run)) {
-            if let Some(live) = table.get(tenant, &run.id) {
+            if let Some(live) = self.live(tenant, &run.id) {
                 *run = live.run();
             }
         }
         Ok(runs)
     }
 
-    /// Follow a run: as it stands now, then each change, up to and with its end.
-    pub async fn follow(
-        &self,
-        tenant: &Tenant,
-        id: &str,
-    ) -> Result<BoxStream<'static, Result<TrainingRun, Status>>, Status> {
-        let live = self.table.lock().get(tenant, id).map(|live| live.state.subscribe());
-        match live {
-            Some(state) => Ok(changes(state, self.stop.clone())),
-            None => Ok(stream::iter([Ok(self.get(tenant, id).await?)]).boxed()),
-        }
-    }
-
-    /// Stop a run, unless it has ended, and give it back as it stands then.
+    /// Stop a run, unless it has ended, and give it back as it stands then. Whoever fits it stops soon after.
     pub async fn cancel(&self, tenant: &Tenant, id: &str) -> Result<TrainingRun, Status> {
-        let cancelled = self.table.lock().cancel(tenant, id);
-        match cancelled {
-            Some(Cancelled::Waiting(live)) => {
-                let mut run = live.run();
-                run.set_state(TrainingState::Cancelled);
-                self.end(&live, run).await?;
-            }
-            Some(Cancelled::Running(mut state)) => {
-                // Either way, what is told is how the run stands now.
-                let _ = tokio::time::timeout(CANCEL, state.wait_for(ended)).await;
-            }
-            None => {}
+        if self.store.cancel_run(tenant, id).await? {
+            count_end(TrainingState::Cancelled);
         }
-        self.get(tenant, id).await
-    }
-
-    /// Write that a run has ended, and tell whoever watches.
-    async fn end(&self, live: &Live, mut run: TrainingRun) -> Result<(), StoreError> {
-        if run.end_time.is_none() {
-            run.end_time = Some(timestamp(now()));
-            self.store.put_run(&live.tenant, &run).await?;
+        if let Some(live) = self.live(tenant, id) {
+            live.cancel();
         }
-        counter!("graft_trainer_runs_total", "state" => run.state().as_str_name()).increment(1);
-        let id = run.id.clone();
-        live.state.send_replace(run);
-        self.table.lock().remove(&id);
-        Ok(())
+        let begun = Instant::now();
+        loop {
+            let run = self.get(tenant, id).await?;
+            // Either way, what is told is how the run stands now.
+            if ended(&run) || begun.elapsed() >= CANCEL {
+                return Ok(run);
+            }
+            tokio::time::sleep(CANCEL_LOOK).await;
+        }
     }
 }
 
-fn changes(
-    state: watch::Receiver<TrainingRun>,
-    stop: CancellationToken,
-) -> BoxStream<'static, Result<TrainingRun, Status>> {
-    let stopping = || {
-        status::unavailable("the trainer is stopping; it takes the run up when it is started again, so watch it then")
-    };
-    stream::unfold(Some((state, true)), move |watched| {
-        let stop = stop.clone();
-        async move {
-            let (mut state, first) = watched?;
-            if !first {
-                let changed = tokio::select! {
-                    biased;
-                    changed = state.changed() => changed.is_ok(),
-                    () = stop.cancelled() => false,
-                };
-                if !changed {
-                    return Some((Err(stopping()), None));
-                }
-            }
-            let run = state.borrow_and_update().clone();
-            let next = (!ended(&run)).then_some((state, false));
-            Some((Ok(run), next))
-        }
-    })
-    .boxed()
+fn count_end(state: TrainingState) {
+    counter!("graft_trainer_runs_total", "state" => state.as_str_name()).increment(1);
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use graft_proto::v1::Split;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{
     Store,
     examples::{ExampleRow, hash_of},
     segments::push_hashes,
+    sql::{self, Builder, Connection},
 };
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
@@ -52,16 +52,16 @@ impl Store {
         if appearances.is_empty() {
             return Ok(());
         }
-        let mut write = self.write().await?;
+        let Some(mut write) = self.write_to(dataset).await? else { return Ok(()) };
         for Appearance { hash, id, labels } in appearances {
             let hash = &hash.as_bytes()[..];
-            sqlx::query("UPDATE examples SET id = ? WHERE dataset = ? AND hash = ? AND id = ''")
+            sql::query("UPDATE examples SET id = ? WHERE dataset = ? AND hash = ? AND id = ''")
                 .bind(id)
                 .bind(dataset)
                 .bind(hash)
                 .execute(&mut *write)
                 .await?;
-            sqlx::query(
+            sql::query(
                 "INSERT INTO appearances (dataset, tenant, hash, id, labels)
                  SELECT e.dataset, ?1, e.hash, ?2, ?3 FROM examples e
                  WHERE e.dataset = ?4 AND e.hash = ?5 AND (e.id <> ?2 OR ?3 IS NOT NULL)
@@ -77,7 +77,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
             if labels.is_none() {
-                sqlx::query(
+                sql::query(
                     "DELETE FROM appearances WHERE dataset = ?1 AND hash = ?2 AND id = ?3 AND EXISTS (
                          SELECT 1 FROM examples e WHERE e.dataset = ?1 AND e.hash = ?2 AND e.id = ?3)",
                 )
@@ -98,12 +98,12 @@ impl Store {
         dataset: i64,
         hashes: &[ContentHash],
     ) -> Result<HashMap<ContentHash, Vec<Appearance>>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash, id, labels FROM appearances WHERE dataset = ");
+        let mut query = Builder::new("SELECT hash, id, labels FROM appearances WHERE dataset = ");
         query.push_bind(dataset);
         push_hashes(&mut query, "hash", hashes);
         query.push(" ORDER BY hash, id");
         let mut found: HashMap<ContentHash, Vec<Appearance>> = HashMap::new();
-        for row in query.build().persistent(false).fetch_all(&self.sql).await? {
+        for row in query.build().fetch_all(&self.sql).await? {
             let (hash, labels) = (hash_of(&row)?, row.try_get::<Option<String>, _>("labels")?);
             let labels = labels.map(|labels| labels.lines().map(str::to_owned).collect());
             found.entry(hash).or_default().push(Appearance { hash, id: row.try_get("id")?, labels });
@@ -119,7 +119,7 @@ impl Store {
         after: Option<ContentHash>,
         most: u32,
     ) -> Result<Vec<ExampleRow>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT e.hash AS hash FROM examples e WHERE e.dataset = ");
+        let mut query = Builder::new("SELECT e.hash AS hash FROM examples e WHERE e.dataset = ");
         query.push_bind(dataset);
         if let Some(after) = after {
             query.push(" AND e.hash > ").push_bind(after.as_bytes().to_vec());
@@ -139,7 +139,7 @@ impl Store {
             }
         }
         query.push(" ORDER BY e.hash LIMIT ").push_bind(most);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
+        let rows = query.build().fetch_all(&self.sql).await?;
         let hashes: Vec<ContentHash> = rows.iter().map(hash_of).collect::<Result<_, _>>()?;
         self.some_examples(dataset, &hashes).await
     }
@@ -150,7 +150,7 @@ impl Store {
         let unlabelled = "NOT EXISTS (SELECT 1 FROM example_labels l WHERE l.dataset = e.dataset AND l.hash = e.hash)";
         for (count, condition) in counts.iter_mut().zip([DUPLICATE, CONFLICT, unlabelled]) {
             let sql = format!("SELECT COUNT(*) FROM examples e WHERE e.dataset = ? AND {condition}");
-            let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(dataset).fetch_one(&self.sql).await?;
+            let found: i64 = sql::query_scalar(sqlx::AssertSqlSafe(sql)).bind(dataset).fetch_one(&self.sql).await?;
             *count = found.max(0) as u64;
         }
         Ok(counts)
@@ -158,9 +158,9 @@ impl Store {
 }
 
 /// A person has decided: the labels that an image came with at other times do not matter any more.
-pub(super) async fn settle(sql: &mut SqliteConnection, dataset: i64, hash: &ContentHash) -> Result<(), StoreError> {
+pub(super) async fn settle(sql: &mut Connection, dataset: i64, hash: &ContentHash) -> Result<(), StoreError> {
     let bytes = &hash.as_bytes()[..];
-    sqlx::query(
+    sql::query(
         "DELETE FROM appearances WHERE dataset = ?1 AND hash = ?2 AND id = (
              SELECT id FROM examples e WHERE e.dataset = ?1 AND e.hash = ?2)",
     )
@@ -168,7 +168,7 @@ pub(super) async fn settle(sql: &mut SqliteConnection, dataset: i64, hash: &Cont
     .bind(bytes)
     .execute(&mut *sql)
     .await?;
-    sqlx::query("UPDATE appearances SET labels = NULL WHERE dataset = ? AND hash = ?")
+    sql::query("UPDATE appearances SET labels = NULL WHERE dataset = ? AND hash = ?")
         .bind(dataset)
         .bind(bytes)
         .execute(&mut *sql)

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use graft_proto::v1::{Augmentation, ClassCount, Dataset, Split};
-use sqlx::Row;
 
-use super::{Store, now, timestamp};
+use super::{
+    Store, now,
+    sql::{self, Row},
+    timestamp,
+};
 use crate::{
     error::StoreError,
     names::{Name, Tenant},
@@ -43,7 +46,7 @@ impl Store {
         dimension: u32,
         multi_label: bool,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO datasets (tenant, name, backbone, space, dimension, create_time, multi_label)
              VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO NOTHING",
@@ -62,7 +65,7 @@ impl Store {
 
     /// A dataset by name.
     pub async fn dataset(&self, tenant: &Tenant, name: &Name) -> Result<Option<DatasetRow>, StoreError> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT id, name, backbone, space, dimension, create_time, multi_label, augmentation FROM datasets
              WHERE tenant = ? AND name = ?",
         )
@@ -75,7 +78,7 @@ impl Store {
 
     /// At most `most` datasets whose names come after `after`, sorted by name.
     pub async fn datasets(&self, tenant: &Tenant, after: &str, most: u32) -> Result<Vec<DatasetRow>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT id, name, backbone, space, dimension, create_time, multi_label, augmentation FROM datasets
              WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?",
         )
@@ -89,7 +92,7 @@ impl Store {
 
     /// Delete a dataset with its examples. `false` if there is none.
     pub async fn delete_dataset(&self, tenant: &Tenant, name: &Name) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM datasets WHERE tenant = ? AND name = ?")
+        let done = sql::query("DELETE FROM datasets WHERE tenant = ? AND name = ?")
             .bind(tenant.as_str())
             .bind(name.as_str())
             .execute(&self.sql)
@@ -99,7 +102,7 @@ impl Store {
 
     /// The dataset as the API tells it, with its classes counted.
     pub async fn describe(&self, dataset: DatasetRow) -> Result<Dataset, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT l.label AS label, e.split AS split, COUNT(*) AS n FROM example_labels l
              JOIN examples e ON e.dataset = l.dataset AND e.hash = l.hash
              WHERE l.dataset = ? GROUP BY l.label, e.split",
@@ -129,7 +132,7 @@ impl Store {
 
     /// Examples in each split, whatever their labels.
     pub async fn count_splits(&self, dataset: i64) -> Result<ClassCount, StoreError> {
-        let rows = sqlx::query("SELECT split, COUNT(*) AS n FROM examples WHERE dataset = ? GROUP BY split")
+        let rows = sql::query("SELECT split, COUNT(*) AS n FROM examples WHERE dataset = ? GROUP BY split")
             .bind(dataset)
             .fetch_all(&self.sql)
             .await?;
@@ -151,7 +154,7 @@ fn add(counts: &mut ClassCount, split: i32, n: i64) {
     *slot += n.max(0) as u64;
 }
 
-fn dataset_row(row: &sqlx::sqlite::SqliteRow) -> Result<DatasetRow, StoreError> {
+fn dataset_row(row: &Row) -> Result<DatasetRow, StoreError> {
     Ok(DatasetRow {
         id: row.try_get("id")?,
         name: row.try_get("name")?,

@@ -3,9 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::Split;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, datasets::DatasetRow, segments::push_hashes};
+use super::{
+    Store,
+    datasets::DatasetRow,
+    segments::push_hashes,
+    sql::{self, Builder, Connection, On, Row, value::Value},
+};
 use crate::{
     content::ContentHash,
     error::StoreError,
@@ -54,18 +58,21 @@ pub enum Undone {
     TooManyLabels(String),
 }
 
+/// Rows that are inserted by one statement. Each has a handful of parameters, and PostgreSQL takes 65,535.
+pub(super) const ROWS_AT_ONCE: usize = 256;
+
 const ROWS: &str = "SELECT e.hash AS hash, e.id AS id, e.split AS split, l.label AS label FROM examples e
      LEFT JOIN example_labels l ON l.dataset = e.dataset AND l.hash = e.hash";
 
 impl Store {
     /// Every label of a dataset.
     pub async fn all_labels(&self, dataset: i64) -> Result<HashSet<String>, StoreError> {
-        all_labels(&mut *self.sql.acquire().await?, dataset).await
+        all_labels(&self.sql, dataset).await
     }
 
     /// What a dataset knows of those of these images that it has. Ask for a few hundred at once, at the most.
     pub async fn known(&self, dataset: i64, hashes: &[ContentHash]) -> Result<HashMap<ContentHash, Known>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
+        let mut query = Builder::new(
             "SELECT e.hash AS hash, e.id AS id, l.label AS label, EXISTS (
                  SELECT 1 FROM appearances a WHERE a.dataset = e.dataset AND a.hash = e.hash) AS again
              FROM examples e LEFT JOIN example_labels l ON l.dataset = e.dataset AND l.hash = e.hash WHERE e.dataset = ",
@@ -74,7 +81,7 @@ impl Store {
         push_hashes(&mut query, "e.hash", hashes);
         query.push(" ORDER BY e.hash, l.label");
         let mut known: HashMap<ContentHash, Known> = HashMap::new();
-        for row in query.build().persistent(false).fetch_all(&self.sql).await? {
+        for row in query.build().fetch_all(&self.sql).await? {
             let entry = known.entry(hash_of(&row)?).or_insert(Known {
                 id: row.try_get("id")?,
                 labels: Vec::new(),
@@ -91,39 +98,41 @@ impl Store {
         dataset: i64,
         hashes: &[ContentHash],
     ) -> Result<HashMap<ContentHash, Split>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash, split FROM removed_examples WHERE dataset = ");
+        let mut query = Builder::new("SELECT hash, split FROM removed_examples WHERE dataset = ");
         query.push_bind(dataset);
         push_hashes(&mut query, "hash", hashes);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
+        let rows = query.build().fetch_all(&self.sql).await?;
         rows.iter().map(|row| Ok((hash_of(row)?, split_of(row)?))).collect()
     }
 
     /// Every example of a dataset, in the order of the hashes.
     pub async fn examples(&self, dataset: i64) -> Result<Vec<ExampleRow>, StoreError> {
         let sql = format!("{ROWS} WHERE e.dataset = ? ORDER BY e.hash, l.label");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(dataset).fetch_all(&self.sql).await?;
+        let rows = sql::query(sqlx::AssertSqlSafe(sql)).bind(dataset).fetch_all(&self.sql).await?;
         gather(&rows)
     }
 
     /// These examples, in the order of the hashes. Ask for a few hundred at once, at the most.
     pub async fn some_examples(&self, dataset: i64, hashes: &[ContentHash]) -> Result<Vec<ExampleRow>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(ROWS);
+        let mut query = Builder::new(ROWS);
         query.push(" WHERE e.dataset = ").push_bind(dataset);
         push_hashes(&mut query, "e.hash", hashes);
         query.push(" ORDER BY e.hash, l.label");
-        gather(&query.build().persistent(false).fetch_all(&self.sql).await?)
+        gather(&query.build().fetch_all(&self.sql).await?)
     }
 
     /// Give examples other labels, all at once; for each entry, how many it was done to, or why to none. What conflicts they
-    /// had are settled by it. `None` if the dataset was deleted.
+    /// had are settled by it.
     pub async fn relabel(
         &self,
         tenant: &Tenant,
         dataset: &DatasetRow,
         entries: &[(Key, Vec<String>)],
     ) -> Result<Vec<Result<u32, Undone>>, StoreError> {
-        let mut write = self.write().await?;
-        let mut all = all_labels(&mut write, dataset.id).await?;
+        let Some(mut write) = self.write_to(dataset.id).await? else {
+            return Ok(vec![Err(Undone::Unknown); entries.len()]);
+        };
+        let mut all = all_labels(&mut *write, dataset.id).await?;
         let mut done = Vec::with_capacity(entries.len());
         for (key, labels) in entries {
             let hashes = find(&mut write, dataset.id, key).await?;
@@ -138,12 +147,13 @@ impl Store {
             }
             all.extend(labels.iter().cloned());
             for hash in &hashes {
-                sqlx::query("DELETE FROM example_labels WHERE dataset = ? AND hash = ?")
+                sql::query("DELETE FROM example_labels WHERE dataset = ? AND hash = ?")
                     .bind(dataset.id)
                     .bind(&hash.as_bytes()[..])
                     .execute(&mut *write)
                     .await?;
-                insert_labels(&mut write, tenant, dataset.id, hash, labels).await?;
+                let labels = labels.iter().map(|label| (hash, label)).collect();
+                insert_labels(&mut write, tenant, dataset.id, labels).await?;
                 super::appearances::settle(&mut write, dataset.id, hash).await?;
             }
             done.push(Ok(hashes.len() as u32));
@@ -159,12 +169,14 @@ impl Store {
         dataset: &DatasetRow,
         keys: &[Key],
     ) -> Result<Vec<Result<u32, Undone>>, StoreError> {
-        let mut write = self.write().await?;
+        let Some(mut write) = self.write_to(dataset.id).await? else {
+            return Ok(vec![Err(Undone::Unknown); keys.len()]);
+        };
         let mut done = Vec::with_capacity(keys.len());
         for key in keys {
             let hashes = find(&mut write, dataset.id, key).await?;
             for hash in &hashes {
-                sqlx::query(
+                sql::query(
                     "INSERT INTO removed_examples (dataset, tenant, hash, split)
                      SELECT dataset, ?, hash, split FROM examples WHERE dataset = ? AND hash = ?
                      ON CONFLICT (dataset, hash) DO UPDATE SET split = excluded.split",
@@ -174,7 +186,7 @@ impl Store {
                 .bind(&hash.as_bytes()[..])
                 .execute(&mut *write)
                 .await?;
-                sqlx::query("DELETE FROM examples WHERE dataset = ? AND hash = ?")
+                sql::query("DELETE FROM examples WHERE dataset = ? AND hash = ?")
                     .bind(dataset.id)
                     .bind(&hash.as_bytes()[..])
                     .execute(&mut *write)
@@ -187,20 +199,20 @@ impl Store {
     }
 }
 
-async fn all_labels(sql: &mut SqliteConnection, dataset: i64) -> Result<HashSet<String>, StoreError> {
-    let labels: Vec<String> = sqlx::query_scalar("SELECT DISTINCT label FROM example_labels WHERE dataset = ?")
+async fn all_labels(sql: impl Into<On<'_>>, dataset: i64) -> Result<HashSet<String>, StoreError> {
+    let labels: Vec<String> = sql::query_scalar("SELECT DISTINCT label FROM example_labels WHERE dataset = ?")
         .bind(dataset)
         .fetch_all(sql)
         .await?;
     Ok(labels.into_iter().collect())
 }
 
-async fn find(sql: &mut SqliteConnection, dataset: i64, key: &Key) -> Result<Vec<ContentHash>, StoreError> {
+async fn find(sql: &mut Connection, dataset: i64, key: &Key) -> Result<Vec<ContentHash>, StoreError> {
     let rows = match key {
         Key::Id(id) => {
-            sqlx::query("SELECT hash FROM examples WHERE dataset = ? AND id = ?").bind(dataset).bind(id).fetch_all(sql)
+            sql::query("SELECT hash FROM examples WHERE dataset = ? AND id = ?").bind(dataset).bind(id).fetch_all(sql)
         }
-        Key::Hash(hash) => sqlx::query("SELECT hash FROM examples WHERE dataset = ? AND hash = ?")
+        Key::Hash(hash) => sql::query("SELECT hash FROM examples WHERE dataset = ? AND hash = ?")
             .bind(dataset)
             .bind(&hash.as_bytes()[..])
             .fetch_all(sql),
@@ -208,30 +220,26 @@ async fn find(sql: &mut SqliteConnection, dataset: i64, key: &Key) -> Result<Vec
     rows.await?.iter().map(hash_of).collect()
 }
 
-/// Give an example its labels, as a part of whatever `sql` is doing.
+/// Give examples their labels, as a part of whatever `sql` is doing.
 pub(super) async fn insert_labels(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     tenant: &Tenant,
     dataset: i64,
-    hash: &ContentHash,
-    labels: &[String],
+    labels: Vec<(&ContentHash, &String)>,
 ) -> Result<(), StoreError> {
-    for label in labels {
-        sqlx::query(
-            "INSERT INTO example_labels (dataset, tenant, hash, label) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(dataset)
-        .bind(tenant.as_str())
-        .bind(&hash.as_bytes()[..])
-        .bind(label)
-        .execute(&mut *sql)
-        .await?;
+    for some in labels.chunks(ROWS_AT_ONCE) {
+        let mut insert = Builder::new("INSERT INTO example_labels (dataset, tenant, hash, label) VALUES ");
+        insert.push_rows(some.iter().map(|(hash, label)| {
+            [dataset.into(), tenant.as_str().into(), Value::from(&hash.as_bytes()[..]), (*label).into()]
+        }));
+        insert.push(" ON CONFLICT DO NOTHING");
+        insert.build().execute(&mut *sql).await?;
     }
     Ok(())
 }
 
 /// Rows of [`ROWS`], one a label, as examples.
-fn gather(rows: &[SqliteRow]) -> Result<Vec<ExampleRow>, StoreError> {
+fn gather(rows: &[Row]) -> Result<Vec<ExampleRow>, StoreError> {
     let mut examples: Vec<ExampleRow> = Vec::new();
     for row in rows {
         let (hash, label) = (hash_of(row)?, row.try_get::<Option<String>, _>("label")?);
@@ -249,13 +257,13 @@ fn gather(rows: &[SqliteRow]) -> Result<Vec<ExampleRow>, StoreError> {
 }
 
 /// The content hash of a row.
-pub(super) fn hash_of(row: &SqliteRow) -> Result<ContentHash, StoreError> {
+pub(super) fn hash_of(row: &Row) -> Result<ContentHash, StoreError> {
     ContentHash::from_slice(row.try_get("hash")?).ok_or_else(|| StoreError::Damaged {
         file: "graft.db".into(),
         reason: "a content hash is not 32 bytes long".into(),
     })
 }
 
-fn split_of(row: &SqliteRow) -> Result<Split, StoreError> {
+fn split_of(row: &Row) -> Result<Split, StoreError> {
     Ok(Split::try_from(row.try_get::<i32, _>("split")?).unwrap_or(Split::Train))
 }

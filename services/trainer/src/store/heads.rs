@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::{Head, TrainingProgress, TrainingRun, TrainingState};
 use prost::Message;
-use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Store, now, runs::write_run, timestamp};
+use super::{
+    Store,
+    leases::{Lease, end_leased},
+    now, sql, timestamp,
+};
 use crate::{
     error::StoreError,
     fit::head,
@@ -16,14 +19,16 @@ use crate::{
 
 impl Store {
     /// Write the next version of a head, and that `run` has succeeded with it: the weights first, then both rows in one
-    /// transaction, so that a crash never leaves a head whose run is fitted once more. Gives back the run as it ended.
+    /// transaction, so that a crash never leaves a head whose run is fitted once more. Gives back the run as it ended; `None`
+    /// if it is not fitted under `lease` any more: then nothing is registered.
     pub async fn register(
         &self,
         tenant: &Tenant,
         mut head: Head,
         weights: &head::Head,
         mut run: TrainingRun,
-    ) -> Result<TrainingRun, StoreError> {
+        lease: &Lease,
+    ) -> Result<Option<TrainingRun>, StoreError> {
         let file = format!("heads/{}.safetensors", Uuid::now_v7());
         let metadata = HashMap::from([
             ("name".to_owned(), head.name.clone()),
@@ -36,16 +41,16 @@ impl Store {
         let checksum = *blake3::hash(&bytes).as_bytes();
         self.put(&file, bytes).await?;
         let mut write = self.write().await?;
-        let version: i64 = sqlx::query_scalar(
+        let version: i64 = sql::query_scalar(
             "INSERT INTO head_versions (tenant, name, latest) VALUES (?, ?, 1)
-             ON CONFLICT (tenant, name) DO UPDATE SET latest = latest + 1 RETURNING latest",
+             ON CONFLICT (tenant, name) DO UPDATE SET latest = head_versions.latest + 1 RETURNING latest",
         )
         .bind(tenant.as_str())
         .bind(&head.name)
         .fetch_one(&mut *write)
         .await?;
         head.version = version as u32;
-        sqlx::query("INSERT INTO heads (tenant, name, version, file, checksum, message) VALUES (?, ?, ?, ?, ?, ?)")
+        sql::query("INSERT INTO heads (tenant, name, version, file, checksum, message) VALUES (?, ?, ?, ?, ?, ?)")
             .bind(tenant.as_str())
             .bind(&head.name)
             .bind(head.version)
@@ -58,14 +63,17 @@ impl Store {
         run.head_version = head.version;
         run.end_time = Some(timestamp(now()));
         run.progress = run.progress.map(|progress| TrainingProgress { fraction: 1.0, ..progress });
-        write_run(&mut write, tenant, &run).await?;
+        if !end_leased(&mut write, lease, &run).await? {
+            drop(write);
+            return self.ended_under(lease).await;
+        }
         write.commit().await?;
-        Ok(run)
+        Ok(Some(run))
     }
 
     /// A version of a head; the newest unless told.
     pub async fn head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<Head>, StoreError> {
-        let message: Option<Vec<u8>> = sqlx::query_scalar(
+        let message: Option<Vec<u8>> = sql::query_scalar(
             "SELECT message FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)
              ORDER BY version DESC LIMIT 1",
         )
@@ -79,7 +87,7 @@ impl Store {
 
     /// The number of the version that is meant, if there is one.
     pub async fn version(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<u32>, StoreError> {
-        let version: Option<u32> = sqlx::query_scalar(
+        let version: Option<u32> = sql::query_scalar(
             "SELECT MAX(version) FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)",
         )
         .bind(tenant.as_str())
@@ -92,7 +100,7 @@ impl Store {
 
     /// The weights of a version.
     pub async fn weights(&self, tenant: &Tenant, name: &str, version: u32) -> Result<Option<head::Head>, StoreError> {
-        let row = sqlx::query("SELECT file, checksum FROM heads WHERE tenant = ? AND name = ? AND version = ?")
+        let row = sql::query("SELECT file, checksum FROM heads WHERE tenant = ? AND name = ? AND version = ?")
             .bind(tenant.as_str())
             .bind(name)
             .bind(version)
@@ -108,7 +116,7 @@ impl Store {
 
     /// The newest versions of at most `most` heads whose names come after `after`, sorted by name.
     pub async fn heads(&self, tenant: &Tenant, after: &str, most: u32) -> Result<Vec<Head>, StoreError> {
-        let messages: Vec<Vec<u8>> = sqlx::query_scalar(
+        let messages: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT h.message FROM heads h
              WHERE h.tenant = ?1 AND h.name > ?2
                AND h.version = (SELECT MAX(version) FROM heads n WHERE n.tenant = h.tenant AND n.name = h.name)
@@ -124,7 +132,7 @@ impl Store {
 
     /// Delete a version of a head, or all of them. `false` if there is none. The files go at the next start.
     pub async fn delete_head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
+        let done = sql::query("DELETE FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
             .bind(tenant.as_str())
             .bind(wanted.name.as_str())
             .bind(wanted.version)
@@ -135,7 +143,7 @@ impl Store {
 
     /// Every file of weights that counts.
     pub(super) async fn head_files(&self) -> Result<HashSet<String>, StoreError> {
-        let files: Vec<String> = sqlx::query_scalar("SELECT file FROM heads").fetch_all(&self.sql).await?;
+        let files: Vec<String> = sql::query_scalar("SELECT file FROM heads").fetch_all(&self.sql).await?;
         Ok(files.into_iter().collect())
     }
 }
@@ -148,31 +156,32 @@ fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-
     use super::*;
+    use crate::store::place::{Place, in_both};
+
+    in_both!(a_version_is_never_given_twice_and_comes_with_its_run);
 
     fn wanted(text: &str) -> HeadRef {
         HeadRef::parse("head", text).unwrap()
     }
 
-    #[tokio::test]
-    async fn a_version_is_never_given_twice_and_comes_with_its_run() {
-        let folder = TempDir::new().unwrap();
-        let store = Store::open(folder.path()).await.unwrap();
+    async fn a_version_is_never_given_twice_and_comes_with_its_run(place: Place) {
+        let store = place.open().await;
         let tenant = Tenant::default();
         let weights = head::LinearHead { weights: vec![1.0, 2.0], bias: vec![0.0, 0.5], dimension: 1, classes: 2 };
         let weights = head::Head::Linear(weights);
         let register = async |id: &str| {
-            let run = TrainingRun { id: id.into(), head: "h".into(), ..Default::default() };
+            let state = TrainingState::Queued as i32;
+            let run = TrainingRun { id: id.into(), head: "h".into(), state, ..Default::default() };
             let head = Head { name: "h".into(), training_run: id.into(), ..Default::default() };
             store.put_run(&tenant, &run).await.unwrap();
-            store.register(&tenant, head, &weights, run).await.unwrap().head_version
+            let lease = store.take_run("me").await.unwrap().unwrap().lease;
+            store.register(&tenant, head, &weights, run, &lease).await.unwrap().unwrap().head_version
         };
         assert_eq!((register("r1").await, register("r2").await), (1, 2));
         let run = store.run(&tenant, "r2").await.unwrap().unwrap();
         assert_eq!((run.state(), run.head_version), (TrainingState::Succeeded, 2));
-        assert!(store.unfinished_runs().await.unwrap().is_empty());
+        assert!(store.take_run("me").await.unwrap().is_none());
         assert_eq!(store.weights(&tenant, "h", 1).await.unwrap(), Some(weights.clone()));
 
         assert!(store.delete_head(&tenant, &wanted("h@2")).await.unwrap());

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{QueryBuilder, Row, Sqlite};
-
-use super::{Store, datasets::DatasetRow, segments::push_hashes, views::ViewKey};
+use super::{Store, datasets::DatasetRow, examples::hash_of, segments::push_hashes, sql::Builder, views::ViewKey};
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
 /// Images that are looked up together.
@@ -39,7 +37,7 @@ impl Store {
             let of_views = table == "view_embeddings";
             let view = if of_views { "m.view" } else { "0" };
             for chunk in hashes.chunks(CHUNK) {
-                let mut query = QueryBuilder::<Sqlite>::new(format!(
+                let mut query = Builder::new(format!(
                     "SELECT m.hash AS hash, {view} AS view, m.segment AS segment, m.row AS row, s.checksum AS checksum
                      FROM {table} m JOIN segments s ON s.id = m.segment WHERE m.tenant = "
                 ));
@@ -50,8 +48,7 @@ impl Store {
                 push_hashes(&mut query, "m.hash", chunk);
                 for row in query.build().fetch_all(&self.sql).await? {
                     let view = row.try_get::<i64, _>("view")? as u32;
-                    let key = ContentHash::from_slice(row.try_get("hash")?).map(|hash| ViewKey { hash, view });
-                    let Some(at) = key.and_then(|key| position.get(&key)) else { continue };
+                    let Some(at) = position.get(&ViewKey { hash: hash_of(&row)?, view }) else { continue };
                     let (segment, checksum) = (row.try_get("segment")?, row.try_get("checksum")?);
                     places.push(Place { at: *at, segment, row: row.try_get::<i64, _>("row")? as usize, checksum });
                 }

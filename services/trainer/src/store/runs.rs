@@ -1,27 +1,40 @@
 //! Training runs.
+//!
+//! The message of a run tells how it stands, but for its state, which has a column of its own: whoever takes a run or lets
+//! it go changes that alone.
 
 use graft_proto::v1::{TrainingRun, TrainingState};
 use prost::Message;
-use sqlx::SqliteConnection;
 
-use super::Store;
+use super::{
+    Store,
+    sql::{self, Row},
+};
 use crate::{error::StoreError, names::Tenant};
 
 impl Store {
-    /// Write a run as it stands.
+    /// Keep a new run.
     pub async fn put_run(&self, tenant: &Tenant, run: &TrainingRun) -> Result<(), StoreError> {
-        write_run(&mut *self.sql.acquire().await?, tenant, run).await
+        sql::query("INSERT INTO training_runs (id, tenant, dataset, head, state, message) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(&run.id)
+            .bind(tenant.as_str())
+            .bind(&run.dataset)
+            .bind(&run.head)
+            .bind(run.state)
+            .bind(run.encode_to_vec())
+            .execute(&self.sql)
+            .await?;
+        Ok(())
     }
 
     /// A run by its id.
     pub async fn run(&self, tenant: &Tenant, id: &str) -> Result<Option<TrainingRun>, StoreError> {
-        let message: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT message FROM training_runs WHERE tenant = ? AND id = ?")
-                .bind(tenant.as_str())
-                .bind(id)
-                .fetch_optional(&self.sql)
-                .await?;
-        message.map(decode).transpose()
+        let row = sql::query("SELECT state, message FROM training_runs WHERE tenant = ? AND id = ?")
+            .bind(tenant.as_str())
+            .bind(id)
+            .fetch_optional(&self.sql)
+            .await?;
+        row.as_ref().map(run_of).transpose()
     }
 
     /// At most `most` runs older than the run `before` (the newest if that is empty), newest first; those on `dataset`
@@ -33,8 +46,8 @@ impl Store {
         before: &str,
         most: u32,
     ) -> Result<Vec<TrainingRun>, StoreError> {
-        let messages: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT message FROM training_runs WHERE tenant = ?1 AND (?2 = '' OR dataset = ?2) AND (?3 = '' OR id < ?3)
+        let rows = sql::query(
+            "SELECT state, message FROM training_runs WHERE tenant = ?1 AND (?2 = '' OR dataset = ?2) AND (?3 = '' OR id < ?3)
              ORDER BY id DESC LIMIT ?4",
         )
         .bind(tenant.as_str())
@@ -43,59 +56,37 @@ impl Store {
         .bind(most)
         .fetch_all(&self.sql)
         .await?;
-        messages.into_iter().map(decode).collect()
+        rows.iter().map(run_of).collect()
     }
 
-    /// Every run that has not ended, with its tenant, oldest first.
-    pub async fn unfinished_runs(&self) -> Result<Vec<(Tenant, TrainingRun)>, StoreError> {
-        let rows: Vec<(String, Vec<u8>)> =
-            sqlx::query_as("SELECT tenant, message FROM training_runs WHERE state IN (?, ?) ORDER BY id")
-                .bind(TrainingState::Queued as i32)
-                .bind(TrainingState::Running as i32)
-                .fetch_all(&self.sql)
-                .await?;
-        rows.into_iter().map(|(tenant, message)| Ok((Tenant::stored(tenant), decode(message)?))).collect()
+    /// How many runs wait, of all tenants.
+    pub async fn waiting_runs(&self) -> Result<u64, StoreError> {
+        let waiting: i64 = sql::query_scalar("SELECT COUNT(*) FROM training_runs WHERE state = ?")
+            .bind(TrainingState::Queued as i32)
+            .fetch_one(&self.sql)
+            .await?;
+        Ok(waiting.max(0) as u64)
     }
 }
 
-/// Write a run as it stands, as a part of whatever `sql` is doing.
-pub(super) async fn write_run(
-    sql: &mut SqliteConnection,
-    tenant: &Tenant,
-    run: &TrainingRun,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO training_runs (id, tenant, dataset, head, state, message) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, message = excluded.message",
-    )
-    .bind(&run.id)
-    .bind(tenant.as_str())
-    .bind(&run.dataset)
-    .bind(&run.head)
-    .bind(run.state)
-    .bind(run.encode_to_vec())
-    .execute(sql)
-    .await?;
-    Ok(())
-}
-
-fn decode(message: Vec<u8>) -> Result<TrainingRun, StoreError> {
-    let damaged =
-        |error: prost::DecodeError| StoreError::Damaged { file: "graft.db".into(), reason: error.to_string() };
-    TrainingRun::decode(&message[..]).map_err(damaged)
+/// The run of a row, which has the columns `state` and `message`.
+pub(super) fn run_of(row: &Row) -> Result<TrainingRun, StoreError> {
+    let message: Vec<u8> = row.try_get("message")?;
+    let mut run = TrainingRun::decode(&message[..])
+        .map_err(|error| StoreError::Damaged { file: "graft.db".into(), reason: error.to_string() })?;
+    run.state = row.try_get("state")?;
+    Ok(run)
 }
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-
     use super::*;
-    use crate::store::Store;
+    use crate::store::place::{Place, in_both};
 
-    #[tokio::test]
-    async fn runs_are_told_newest_first_and_unfinished_ones_oldest_first() {
-        let folder = TempDir::new().unwrap();
-        let store = Store::open(folder.path()).await.unwrap();
+    in_both!(runs_are_told_newest_first);
+
+    async fn runs_are_told_newest_first(place: Place) {
+        let store = place.open().await;
         let tenant = Tenant::default();
         for (id, dataset, state) in [
             ("1", "a", TrainingState::Succeeded),
@@ -109,8 +100,7 @@ mod tests {
         assert_eq!(ids(store.runs(&tenant, "", "", 10).await.unwrap()), ["3", "2", "1"]);
         assert_eq!(ids(store.runs(&tenant, "", "3", 1).await.unwrap()), ["2"]);
         assert_eq!(ids(store.runs(&tenant, "a", "", 10).await.unwrap()), ["3", "1"]);
-        let (tenants, runs): (Vec<_>, Vec<_>) = store.unfinished_runs().await.unwrap().into_iter().unzip();
-        assert_eq!((ids(runs), tenants), (vec!["2".to_owned(), "3".to_owned()], vec![tenant.clone(), tenant.clone()]));
+        assert_eq!(store.waiting_runs().await.unwrap(), 1);
         let other = Tenant::stored("other".into());
         assert!(store.run(&other, "1").await.unwrap().is_none() && store.run(&tenant, "1").await.unwrap().is_some());
     }

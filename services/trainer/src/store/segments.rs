@@ -2,16 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::{
     Store,
     datasets::DatasetRow,
-    examples::{ExampleRow, insert_labels},
+    examples::{ExampleRow, hash_of},
     places::Place,
-    views::{self, ViewKey},
+    sql::{self, Builder, value::Value},
+    views::ViewKey,
 };
 use crate::{
     content::ContentHash,
@@ -33,12 +34,15 @@ pub struct NewExample {
 
 impl NewExample {
     /// Each embedding that it brings.
-    fn rows(&self) -> impl Iterator<Item = (ViewKey, &[f32])> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = (ViewKey, &[f32])> {
         let key = |view: usize| ViewKey { hash: self.row.hash, view: view as u32 };
         let plain = self.embedding.as_deref().map(|row| (key(0), row));
         plain.into_iter().chain(self.views.iter().enumerate().map(move |(at, row)| (key(at + 1), row.as_slice())))
     }
 }
+
+/// Segments that are read at once: a bucket takes its time for each. They are a few megabytes each.
+const READS: usize = 8;
 
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
@@ -55,77 +59,19 @@ impl Store {
         space: &str,
         hashes: &[ContentHash],
     ) -> Result<HashSet<ContentHash>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM embeddings WHERE tenant = ");
+        let mut query = Builder::new("SELECT hash FROM embeddings WHERE tenant = ");
         query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(space);
         push_hashes(&mut query, "hash", hashes);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
-        Ok(rows.iter().filter_map(|row| ContentHash::from_slice(row.get("hash"))).collect())
+        let rows = query.build().fetch_all(&self.sql).await?;
+        rows.iter().map(hash_of).collect()
     }
 
-    /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
-    /// back, for each, whether it is new; another import may have stored it in the meantime. `None` if the dataset was
-    /// deleted, or given views that these examples do not have.
-    pub async fn add(
-        &self,
-        tenant: &Tenant,
-        dataset: &DatasetRow,
-        examples: &[NewExample],
-    ) -> Result<Option<Vec<bool>>, StoreError> {
-        let embedded: Vec<(ViewKey, &[f32])> = examples.iter().flat_map(NewExample::rows).collect();
-        let segment = match embedded.is_empty() {
-            true => None,
-            false => Some(self.write_segment(dataset, &embedded).await?),
-        };
-        let mut write = self.write().await?;
-        let there: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT augmentation FROM datasets WHERE id = $1")
-            .bind(dataset.id)
-            .fetch_optional(&mut *write)
-            .await?;
-        match there {
-            Some(augmentation) if views::decode(augmentation.clone())? == dataset.augmentation => {}
-            _ => return Ok(None),
-        }
-        if let Some((segment, checksum)) = &segment {
-            sqlx::query("INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?)")
-                .bind(segment)
-                .bind(tenant.as_str())
-                .bind(&dataset.space)
-                .bind(embedded.len() as i64)
-                .bind(&checksum[..])
-                .execute(&mut *write)
-                .await?;
-            for (row, (key, _)) in embedded.iter().enumerate() {
-                views::place(&mut write, tenant, dataset, *key, segment, row as i64).await?;
-            }
-        }
-        let mut new = Vec::with_capacity(examples.len());
-        for example in examples {
-            let done = sqlx::query(
-                "INSERT INTO examples (dataset, tenant, hash, id, split) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(dataset.id)
-            .bind(tenant.as_str())
-            .bind(&example.row.hash.as_bytes()[..])
-            .bind(&example.row.id)
-            .bind(example.row.split as i32)
-            .execute(&mut *write)
-            .await?;
-            let is_new = done.rows_affected() == 1;
-            if is_new {
-                let ExampleRow { hash, labels, .. } = &example.row;
-                insert_labels(&mut write, tenant, dataset.id, hash, labels).await?;
-            }
-            new.push(is_new);
-        }
-        write.commit().await?;
-        Ok(Some(new))
-    }
-
-    async fn write_segment(
+    /// Write embeddings to a file, which does not count yet.
+    pub(super) async fn write_segment(
         &self,
         dataset: &DatasetRow,
         rows: &[(ViewKey, &[f32])],
-    ) -> Result<(String, [u8; 32]), StoreError> {
+    ) -> Result<Segment, StoreError> {
         let id = Uuid::now_v7().to_string();
         let damaged =
             |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
@@ -136,7 +82,7 @@ impl Store {
         let segment = safetensors::serialize([(TENSOR, tensor)], Some(metadata)).map_err(damaged)?;
         let checksum = *blake3::hash(&segment).as_bytes();
         self.put(&file(&id), segment).await?;
-        Ok((id, checksum))
+        Ok(Segment { id, checksum, keys: rows.iter().map(|(key, _)| *key).collect() })
     }
 
     /// The embeddings of `hashes`, `[hashes, dimension]` in their order, each segment being read once.
@@ -168,18 +114,18 @@ impl Store {
         places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
         let missing = keys.len() - places.len();
         let mut features = vec![0.0; keys.len() * dimension];
-        let mut open: Option<(&str, Vec<f32>)> = None;
-        for Place { at, segment, row, checksum } in &places {
-            if open.as_ref().is_none_or(|(id, _)| id != segment) {
-                open = Some((segment, self.read_segment(segment, checksum, dimension).await?));
+        let of_segments = places.chunk_by(|a, b| a.segment == b.segment);
+        let reads: Vec<_> = of_segments.map(|places| self.read_places(places, dimension)).collect();
+        let mut reads = stream::iter(reads).buffered(READS);
+        while let Some((places, numbers)) = reads.try_next().await? {
+            for Place { at, segment, row, .. } in places {
+                let start = row * dimension;
+                let numbers = numbers.get(start..start + dimension).ok_or_else(|| StoreError::Damaged {
+                    file: file(segment),
+                    reason: "it has fewer rows than were written".into(),
+                })?;
+                features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
             }
-            let start = row * dimension;
-            let numbers = open.as_ref().and_then(|(_, numbers)| numbers.get(start..start + dimension));
-            let numbers = numbers.ok_or_else(|| StoreError::Damaged {
-                file: file(segment),
-                reason: "it has fewer rows than were written".into(),
-            })?;
-            features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
         }
         if missing > 0 {
             return Err(StoreError::Damaged {
@@ -188,6 +134,16 @@ impl Store {
             });
         }
         Ok(features)
+    }
+
+    /// The numbers of the segment that all of `places` are in.
+    async fn read_places<'a>(
+        &self,
+        places: &'a [Place],
+        dimension: usize,
+    ) -> Result<(&'a [Place], Vec<f32>), StoreError> {
+        let Some(Place { segment, checksum, .. }) = places.first() else { return Ok((places, Vec::new())) };
+        Ok((places, self.read_segment(segment, checksum, dimension).await?))
     }
 
     async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
@@ -206,28 +162,42 @@ impl Store {
 
     /// Every segment file that counts.
     pub(super) async fn segment_files(&self) -> Result<HashSet<String>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
+        let ids: Vec<String> = sql::query_scalar("SELECT id FROM segments").fetch_all(&self.sql).await?;
         Ok(ids.iter().map(|id| file(id)).collect())
     }
 }
 
+/// A segment's file that was written.
+pub(super) struct Segment {
+    /// What it is called.
+    pub id: String,
+    /// BLAKE3 of the file.
+    pub checksum: [u8; 32],
+    /// The image, or the view of one, of each row.
+    pub keys: Vec<ViewKey>,
+}
+
 /// ` AND column IN (…)`.
-pub(super) fn push_hashes(query: &mut QueryBuilder<Sqlite>, column: &'static str, hashes: &[ContentHash]) {
-    query.push(" AND ").push(column).push(" IN (");
-    let mut list = query.separated(", ");
-    for hash in hashes {
-        list.push_bind(hash.as_bytes().to_vec());
+pub(super) fn push_hashes(query: &mut Builder<'_>, column: &'static str, hashes: &[ContentHash]) {
+    if hashes.is_empty() {
+        // PostgreSQL knows no empty list.
+        query.push(" AND 1 = 0");
+        return;
     }
-    query.push(")");
+    query.push(" AND ").push(column).push(" IN ");
+    query.push_list(hashes.iter().map(|hash| Value::from(hash.as_bytes().to_vec())));
 }
 
 #[cfg(test)]
 mod tests {
-    use graft_proto::v1::Split;
-    use tempfile::TempDir;
-
     use super::*;
-    use crate::names::Name;
+    use crate::{
+        names::Name,
+        store::place::{Place, in_both},
+    };
+    use graft_proto::v1::Split;
+
+    in_both!(examples_are_stored_once_and_embeddings_outlive_a_restart);
 
     fn example(seed: u8, label: &str, embedded: bool) -> NewExample {
         let hash = ContentHash::from_slice(blake3::hash(&[seed]).as_bytes()).unwrap();
@@ -235,11 +205,9 @@ mod tests {
         NewExample { row, embedding: embedded.then(|| vec![f32::from(seed), 1.0, 2.0]), views: Vec::new() }
     }
 
-    #[tokio::test]
-    async fn examples_are_stored_once_and_embeddings_outlive_a_restart() {
-        let folder = TempDir::new().unwrap();
+    async fn examples_are_stored_once_and_embeddings_outlive_a_restart(place: Place) {
         let (tenant, name) = (Tenant::default(), Name::parse("name", "d").unwrap());
-        let store = Store::open(folder.path()).await.unwrap();
+        let store = place.open().await;
         assert!(store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
@@ -249,7 +217,7 @@ mod tests {
         assert_eq!(store.add(&tenant, &dataset, &again).await.unwrap(), Some(vec![false, true]));
         drop(store);
 
-        let store = Store::open(folder.path()).await.unwrap();
+        let store = place.open().await;
         let rows = store.examples(dataset.id).await.unwrap();
         assert_eq!(rows.len(), 3);
         let hashes = [example(3, "", false).row.hash, example(1, "", false).row.hash];

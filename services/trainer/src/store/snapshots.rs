@@ -4,9 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::{Snapshot as Description, Split};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Store, datasets::DatasetRow, examples::ExampleRow, now, timestamp};
+use super::{
+    Store,
+    datasets::DatasetRow,
+    examples::ExampleRow,
+    now,
+    sql::{self, Row},
+    timestamp,
+};
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
 /// Bytes of a content hash.
@@ -37,7 +43,7 @@ impl Store {
         let checksum = *blake3::hash(&bytes).as_bytes();
         self.put(&file(id), bytes).await?;
         // A dataset of an earlier time may have had this name, and the same content in another space.
-        sqlx::query(
+        sql::query(
             "INSERT INTO snapshots (tenant, dataset, id, space, multi_label, examples, checksum, create_time)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (tenant, dataset, id) DO UPDATE SET
@@ -59,7 +65,7 @@ impl Store {
     /// A snapshot of the dataset of this name.
     pub async fn snapshot(&self, tenant: &Tenant, dataset: &str, id: &str) -> Result<Option<Description>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM snapshots WHERE tenant = ? AND dataset = ? AND id = ?");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let row = sql::query(sqlx::AssertSqlSafe(sql))
             .bind(tenant.as_str())
             .bind(dataset)
             .bind(id)
@@ -78,7 +84,7 @@ impl Store {
     ) -> Result<Vec<Description>, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} FROM snapshots WHERE tenant = ? AND dataset = ? AND id > ? ORDER BY id LIMIT ?");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let rows = sql::query(sqlx::AssertSqlSafe(sql))
             .bind(tenant.as_str())
             .bind(dataset)
             .bind(after)
@@ -100,7 +106,7 @@ impl Store {
         id: &str,
     ) -> Result<Option<Vec<ExampleRow>>, StoreError> {
         let checksum: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT checksum FROM snapshots WHERE tenant = ? AND dataset = ? AND id = ?")
+            sql::query_scalar("SELECT checksum FROM snapshots WHERE tenant = ? AND dataset = ? AND id = ?")
                 .bind(tenant.as_str())
                 .bind(&dataset.name)
                 .bind(id)
@@ -109,10 +115,8 @@ impl Store {
         let Some(checksum) = checksum else { return Ok(None) };
         let bytes = self.get(&file(id), &checksum).await?;
         let mut examples = decode(&bytes).map_err(damaged(&file(id)))?;
-        let rows = sqlx::query("SELECT hash, id FROM examples WHERE dataset = ?")
-            .bind(dataset.id)
-            .fetch_all(&self.sql)
-            .await?;
+        let rows =
+            sql::query("SELECT hash, id FROM examples WHERE dataset = ?").bind(dataset.id).fetch_all(&self.sql).await?;
         let mut ids: HashMap<ContentHash, String> = HashMap::with_capacity(rows.len());
         for row in rows {
             ids.insert(super::examples::hash_of(&row)?, row.try_get("id")?);
@@ -125,7 +129,7 @@ impl Store {
 
     /// Every snapshot's file that counts.
     pub(super) async fn snapshot_files(&self) -> Result<HashSet<String>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT DISTINCT id FROM snapshots").fetch_all(&self.sql).await?;
+        let ids: Vec<String> = sql::query_scalar("SELECT DISTINCT id FROM snapshots").fetch_all(&self.sql).await?;
         Ok(ids.iter().map(|id| file(id)).collect())
     }
 }
@@ -135,7 +139,7 @@ fn damaged(file: &str) -> impl FnOnce(String) -> StoreError {
     move |reason| StoreError::Damaged { file, reason }
 }
 
-fn describe(row: &SqliteRow) -> Result<Description, StoreError> {
+fn describe(row: &Row) -> Result<Description, StoreError> {
     Ok(Description {
         id: row.try_get("id")?,
         dataset: row.try_get("dataset")?,

@@ -4,13 +4,18 @@ use std::collections::HashSet;
 
 use graft_proto::{augmentation, v1::Augmentation};
 use prost::Message;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{Store, datasets::DatasetRow, segments::push_hashes};
+use super::{
+    Store,
+    datasets::DatasetRow,
+    examples::hash_of,
+    segments::push_hashes,
+    sql::{self, Builder},
+};
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
 /// An image, or a view of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewKey {
     /// The image.
     pub hash: ContentHash,
@@ -33,14 +38,17 @@ impl DatasetRow {
 impl Store {
     /// Let a dataset that has neither views nor examples have views from now on. `false` if it is not such a one.
     pub async fn set_augmentation(&self, dataset: i64, augmentation: &Augmentation) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        // What another import adds at this moment is seen: it, or this, waits for the other.
+        let Some(mut write) = self.write_to(dataset).await? else { return Ok(false) };
+        let done = sql::query(
             "UPDATE datasets SET augmentation = $1 WHERE id = $2 AND augmentation IS NULL
              AND NOT EXISTS (SELECT 1 FROM examples e WHERE e.dataset = $2)",
         )
         .bind(augmentation.encode_to_vec())
         .bind(dataset)
-        .execute(&self.sql)
+        .execute(&mut *write)
         .await?;
+        write.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -55,39 +63,14 @@ impl Store {
         if views == 0 {
             return Ok(hashes.iter().copied().collect());
         }
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM view_embeddings WHERE tenant = ");
+        let mut query = Builder::new("SELECT hash FROM view_embeddings WHERE tenant = ");
         query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(&dataset.space);
         query.push(" AND recipe = ").push_bind(dataset.recipe()).push(" AND view <= ").push_bind(views);
         push_hashes(&mut query, "hash", hashes);
         query.push(" GROUP BY hash HAVING COUNT(*) = ").push_bind(views);
-        let rows = query.build().persistent(false).fetch_all(&self.sql).await?;
-        Ok(rows.iter().filter_map(|row| ContentHash::from_slice(row.get("hash"))).collect())
+        let rows = query.build().fetch_all(&self.sql).await?;
+        rows.iter().map(hash_of).collect()
     }
-}
-
-/// Say where the embedding of an image or a view is, as a part of whatever `sql` is doing. One that is known stays.
-pub(super) async fn place(
-    sql: &mut SqliteConnection,
-    tenant: &Tenant,
-    dataset: &DatasetRow,
-    key: ViewKey,
-    segment: &str,
-    row: i64,
-) -> Result<(), StoreError> {
-    let (hash, recipe) = (&key.hash.as_bytes()[..], dataset.recipe());
-    let insert = match key.view {
-        0 => sqlx::query(
-            "INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        ),
-        _ => sqlx::query(
-            "INSERT INTO view_embeddings (tenant, space, hash, segment, row, recipe, view)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        ),
-    };
-    let insert = insert.bind(tenant.as_str()).bind(&dataset.space).bind(hash).bind(segment).bind(row);
-    let insert = if key.view == 0 { insert } else { insert.bind(recipe).bind(key.view) };
-    insert.execute(sql).await?;
-    Ok(())
 }
 
 /// A dataset's augmentation as the store has it.

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use crate::place::Place;
 use futures::{Stream, StreamExt, stream::BoxStream};
 use graft_proto::v1::{
     Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractItem, ExtractRequest, ExtractResponse,
@@ -160,11 +161,11 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// With the state in `folder`.
-    pub async fn start(folder: &std::path::Path) -> Trainer {
+    /// With the state in a place.
+    pub async fn start(place: &Place) -> Trainer {
         let peer = Peer::default();
         let extractor = serve(Routes::new(ExtractorServiceServer::new(peer.clone()))).await;
-        let store = Store::open(folder).await.unwrap();
+        let store = place.open().await;
         let datasets = Datasets::new(store.clone(), Extractor::new(&format!("http://{extractor}")).unwrap(), 8);
         let service = DatasetServiceServer::new(datasets).max_decoding_message_size(16 << 20);
         let address = serve(Routes::new(service)).await;
