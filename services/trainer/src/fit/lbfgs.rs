@@ -9,6 +9,9 @@ use super::line_search::{Point, search};
 
 /// Steps remembered. On embeddings 20 take a tenth fewer passes than 10, and 40 a twentieth fewer than 20.
 const HISTORY: usize = 20;
+/// Numbers that are remembered of them, at the most, so that a large head takes no more memory for it: half as many steps at the
+/// most parameters that a head may have.
+const HISTORY_NUMBERS: usize = HISTORY * super::data::MAX_PARAMETERS;
 
 /// What is minimised.
 pub trait Objective {
@@ -218,7 +221,8 @@ impl History<'_> {
             inverse_hessian.apply(&mut hy)?;
         }
         let scale = sy / dot(&y, &hy);
-        if self.pairs.len() == HISTORY {
+        let most = HISTORY.min(HISTORY_NUMBERS / (2 * to.parameters.len().max(1)));
+        if self.pairs.len() >= most {
             self.pairs.pop_front();
         }
         self.pairs.push_back(Pair { s, y, rho: 1.0 / sy, scale });
