@@ -30,6 +30,15 @@ pub fn pixels(height: u32, width: u32, channels: u32, data: impl Into<Bytes>) ->
     Image { source: Some(image::Source::Pixels(Pixels { height, width, channels, data: data.into() })) }
 }
 
+/// Rows as the command reads them.
+pub fn csv(rows: &[Row]) -> String {
+    let line = |row: &Row| {
+        let pixels: Vec<String> = row.pixels.iter().map(u8::to_string).collect();
+        format!("{},{}\n", row.label, pixels.join(","))
+    };
+    rows.iter().map(line).collect()
+}
+
 /// The 2,000 rows to train on.
 pub fn train() -> Result<Vec<Row>> {
     read(&root().join("data/fashion-mnist/train-2000.csv.gz"))

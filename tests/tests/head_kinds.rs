@@ -5,27 +5,18 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use graft_tests::{
     command::{expect, graft_on},
-    fashion::{self, Row},
+    fashion,
     services::Pair,
 };
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Rows as the command reads them.
-fn csv(rows: &[Row]) -> String {
-    let line = |row: &Row| {
-        let pixels: Vec<String> = row.pixels.iter().map(u8::to_string).collect();
-        format!("{},{}\n", row.label, pixels.join(","))
-    };
-    rows.iter().map(line).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_is_fitted_told_of_and_answers_as_it_was_measured() -> Result<()> {
     let (pair, folder) = (Pair::start().await?, TempDir::new()?);
     let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    fs::write(at("train.csv"), csv(&fashion::train()?[..400]))?;
-    fs::write(at("test.csv"), csv(&fashion::test()?[..100]))?;
+    fs::write(at("train.csv"), fashion::csv(&fashion::train()?[..400]))?;
+    fs::write(at("test.csv"), fashion::csv(&fashion::test()?[..100]))?;
     expect(graft_on(&pair, &["import", "clothes", &at("train.csv"), "--split", "train"])?, 0, &["stored 400"])?;
     expect(graft_on(&pair, &["import", "clothes", &at("test.csv"), "--split", "test"])?, 0, &["stored 100"])?;
     for (kind, least) in [("lda", 0.75), ("knn", 0.65), ("ridge", 0.7), ("prototype", 0.6), ("sigmoid", 0.7)] {

@@ -117,21 +117,12 @@ async fn the_cache_keeps_views_apart() -> Result<()> {
     Ok(())
 }
 
-/// A CSV of rows.
-fn csv(rows: &[Row]) -> String {
-    let line = |row: &Row| {
-        let pixels: Vec<String> = row.pixels.iter().map(u8::to_string).collect();
-        format!("{},{}\n", row.label, pixels.join(","))
-    };
-    rows.iter().map(line).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_file_with_views_to_answers() -> Result<()> {
     let (pair, folder) = (Pair::start().await?, TempDir::new()?);
     let path = folder.path().join("rows.csv");
     let rows = fashion::train()?;
-    fs::write(&path, csv(&rows[..60]))?;
+    fs::write(&path, fashion::csv(&rows[..60]))?;
     let path = path.to_string_lossy();
     let made = async || -> Result<[f64; 2]> {
         let images = pair.extractor.metric("graft_extractor_images_total", "embedded").await?;

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod figures;
+
+use figures::{Case, numbers, singles};
 use graft_trainer::evaluate::{
-    bootstrap::Interval,
     calibration::expected_error,
     ranking::RankingFigures,
     sets::{
@@ -16,47 +18,14 @@ use graft_trainer::evaluate::{
         macro_average, rankings,
     },
 };
-use serde_json::Value;
 
-/// Random predictions with the figures to compare with.
-struct Case {
-    file: Value,
-    index: usize,
-    probabilities: Vec<f32>,
-    truth: Vec<bool>,
-    classes: usize,
+fn cases() -> Vec<Case<bool>> {
+    figures::cases(include_str!("figures/label_sets.json"), "truth", |truth| truth == 1.0)
 }
 
-fn cases() -> Vec<Case> {
-    let file: Value = serde_json::from_str(include_str!("figures/label_sets.json")).unwrap();
-    let cases = file["cases"].as_array().unwrap().iter().enumerate().map(|(index, case)| Case {
-        file: case.clone(),
-        index,
-        probabilities: singles(&case["probabilities"]),
-        truth: numbers(&case["truth"]).iter().map(|truth| *truth == 1.0).collect(),
-        classes: case["classes"].as_u64().unwrap() as usize,
-    });
-    let cases: Vec<Case> = cases.collect();
-    assert!(!cases.is_empty());
-    cases
-}
-
-impl Case {
+impl Case<bool> {
     fn given(&self) -> Vec<bool> {
         given(&self.probabilities, &singles(&self.file["thresholds"]))
-    }
-
-    fn near(&self, name: &str, found: f64) {
-        self.equal(name, Some(found), &self.file[name]);
-    }
-
-    /// Both are missing, or they agree to 1e-9.
-    fn equal(&self, name: &str, found: Option<f64>, expected: &Value) {
-        let same = match (found, expected.as_f64()) {
-            (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9,
-            (found, expected) => found.is_none() && expected.is_none(),
-        };
-        assert!(same, "case {}, {name}: {found:?}, expected {expected}", self.index);
     }
 
     /// One figure of each label.
@@ -124,23 +93,18 @@ fn intervals_are_those_of_scikit_learn_over_the_same_resamples() {
             log_losses: &log_losses,
             classes: case.classes,
         };
-        let resamples = case.file["resamples"].as_u64().unwrap() as usize;
-        let found = intervals(&rows, resamples, case.file["seed"].as_u64().unwrap()).unwrap();
+        let (resamples, seed) = case.resampled();
+        let found = intervals(&rows, resamples, seed).unwrap();
         if case.file["intervals"].is_null() {
             continue;
         }
-        let check = |name: &str, found: Option<Interval>| {
-            let expected = &case.file["intervals"][name];
-            case.equal(name, found.map(|interval| interval.low), &expected[0]);
-            case.equal(name, found.map(|interval| interval.high), &expected[1]);
-        };
-        check("exact", Some(found.exact));
-        check("macro_f1", Some(found.macro_f1));
-        check("micro_f1", Some(found.micro_f1));
-        check("hamming_loss", Some(found.hamming_loss));
-        check("log_loss", Some(found.log_loss));
-        check("roc_auc", found.roc_auc);
-        check("average_precision", found.average_precision);
+        case.interval("exact", Some(found.exact));
+        case.interval("macro_f1", Some(found.macro_f1));
+        case.interval("micro_f1", Some(found.micro_f1));
+        case.interval("hamming_loss", Some(found.hamming_loss));
+        case.interval("log_loss", Some(found.log_loss));
+        case.interval("roc_auc", found.roc_auc);
+        case.interval("average_precision", found.average_precision);
     }
 }
 
@@ -156,12 +120,4 @@ fn label_errors_are_those_of_cleanlab_in_its_order() {
         compared += pairs.len();
     }
     assert!(compared > 10, "{compared} label errors were compared");
-}
-
-fn numbers(list: &Value) -> Vec<f64> {
-    list.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
-}
-
-fn singles(list: &Value) -> Vec<f32> {
-    numbers(list).iter().map(|number| *number as f32).collect()
 }

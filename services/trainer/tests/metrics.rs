@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod figures;
+
+use figures::{Case, numbers, singles};
 use graft_trainer::evaluate::{
-    bootstrap::{Interval, Rows, intervals},
+    bootstrap::{Rows, intervals},
     calibration,
     counts::{ClassCounts, Counts, confusion},
     label_errors,
@@ -18,42 +21,8 @@ use serde_json::Value;
 /// One figure of a class.
 type Column = fn(&ClassCounts) -> f64;
 
-/// Random predictions with the figures to compare with.
-struct Case {
-    file: Value,
-    index: usize,
-    probabilities: Vec<f32>,
-    truth: Vec<u32>,
-    classes: usize,
-}
-
-fn cases() -> Vec<Case> {
-    let file: Value = serde_json::from_str(include_str!("figures/metrics.json")).unwrap();
-    let cases = file["cases"].as_array().unwrap().iter().enumerate().map(|(index, case)| Case {
-        file: case.clone(),
-        index,
-        probabilities: singles(&case["probabilities"]),
-        truth: numbers(&case["labels"]).iter().map(|class| *class as u32).collect(),
-        classes: case["classes"].as_u64().unwrap() as usize,
-    });
-    let cases: Vec<Case> = cases.collect();
-    assert!(!cases.is_empty());
-    cases
-}
-
-impl Case {
-    fn near(&self, name: &str, found: f64) {
-        self.equal(name, Some(found), &self.file[name]);
-    }
-
-    /// Both are missing, or they agree to 1e-9.
-    fn equal(&self, name: &str, found: Option<f64>, expected: &Value) {
-        let same = match (found, expected.as_f64()) {
-            (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9,
-            (found, expected) => found.is_none() && expected.is_none(),
-        };
-        assert!(same, "case {}, {name}: {found:?}, expected {expected}", self.index);
-    }
+fn cases() -> Vec<Case<u32>> {
+    figures::cases(include_str!("figures/metrics.json"), "labels", |class| class as u32)
 }
 
 #[test]
@@ -106,7 +75,7 @@ fn rankings_of_several_labels_an_example_are_those_of_scikit_learn() {
     check_ranking(&cases()[0], &found, expected);
 }
 
-fn check_ranking(case: &Case, found: &[Option<RankingFigures>], expected: &Value) {
+fn check_ranking(case: &Case<u32>, found: &[Option<RankingFigures>], expected: &Value) {
     for (name, of) in [
         ("roc_auc", (|figures| figures.roc_auc) as fn(RankingFigures) -> f64),
         ("average_precision", |figures| figures.average_precision),
@@ -148,19 +117,14 @@ fn intervals_are_those_of_scikit_learn_over_the_same_resamples() {
             truth: &case.truth,
             classes: case.classes,
         };
-        let resamples = case.file["resamples"].as_u64().unwrap() as usize;
-        let found = intervals(&rows, resamples, case.file["seed"].as_u64().unwrap()).unwrap();
-        let check = |name: &str, found: Option<Interval>| {
-            let expected = &case.file["intervals"][name];
-            case.equal(name, found.map(|interval| interval.low), &expected[0]);
-            case.equal(name, found.map(|interval| interval.high), &expected[1]);
-        };
-        check("accuracy", Some(found.accuracy));
-        check("balanced_accuracy", Some(found.balanced_accuracy));
-        check("macro_f1", Some(found.macro_f1));
-        check("log_loss", Some(found.log_loss));
-        check("roc_auc", found.roc_auc);
-        check("average_precision", found.average_precision);
+        let (resamples, seed) = case.resampled();
+        let found = intervals(&rows, resamples, seed).unwrap();
+        case.interval("accuracy", Some(found.accuracy));
+        case.interval("balanced_accuracy", Some(found.balanced_accuracy));
+        case.interval("macro_f1", Some(found.macro_f1));
+        case.interval("log_loss", Some(found.log_loss));
+        case.interval("roc_auc", found.roc_auc);
+        case.interval("average_precision", found.average_precision);
     }
 }
 
@@ -175,12 +139,4 @@ fn label_errors_are_those_of_cleanlab_in_its_order() {
         compared += rows.len();
     }
     assert!(compared > 10, "{compared} label errors were compared");
-}
-
-fn numbers(list: &Value) -> Vec<f64> {
-    list.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
-}
-
-fn singles(list: &Value) -> Vec<f32> {
-    numbers(list).iter().map(|number| *number as f32).collect()
 }

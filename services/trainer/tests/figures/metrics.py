@@ -16,6 +16,7 @@ from cleanlab.rank import get_normalized_margin_for_each_label
 from scipy.optimize import brentq
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
+from splitmix64 import SplitMix64
 
 CASES = [
     # rows, classes, skill, classes that never occur (at the end)
@@ -78,19 +79,6 @@ def calibration(labels, probabilities):
     counts = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence), minlength=BINS)
     counts = counts[counts > 0]
     return float((counts * np.abs(accuracy - mean_confidence)).sum() / counts.sum())
-
-
-class SplitMix64:
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, most):
-        mask = (1 << 64) - 1
-        self.state = (self.state + 0x9E3779B97F4A7C15) & mask
-        z = self.state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        return ((z ^ (z >> 31)) * most) >> 64
 
 
 def intervals(labels, probabilities, seed):
