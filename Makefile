@@ -4,7 +4,7 @@ CARGO = cargo
 PROFILE = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv browser postgres build demo test lint bench bench-gpu fmt
+.PHONY: help setup venv browser postgres clock build demo test lint bench bench-gpu fmt
 
 help: ## Say what there is.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,13 +21,16 @@ browser: ## Get the browser that the report page is tested in.
 postgres: ## Get the PostgreSQL that tests of the shared storage start.
 	@scripts/postgres.sh
 
+clock: ## Get the library by which tests let a clock jump.
+	@scripts/clock.sh
+
 build: setup ## Build the services and the command.
 	$(CARGO) build $(PROFILE) --workspace --bins
 
 demo: build ## Rows of Fashion-MNIST in, a served classifier out.
 	@scripts/demo.sh
 
-test: build venv browser postgres ## Everything that is tested: units, end to end, the Python client, the demo.
+test: build venv browser postgres clock ## Everything that is tested: units, end to end, the Python client, the demo.
 	$(CARGO) test $(PROFILE) --workspace
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh

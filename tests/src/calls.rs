@@ -82,7 +82,13 @@ pub fn examples(rows: &[Row], split: Split, first: usize) -> Vec<Example> {
 
 /// One labelled image.
 pub fn example(id: &str, label: &str, split: Split, image: Image) -> Example {
-    Example { id: id.to_owned(), label: label.to_owned(), split: split as i32, image: Some(image), labels: Vec::new() }
+    Example {
+        id: id.to_owned(),
+        label: label.to_owned(),
+        split: split as i32,
+        image: Some(image),
+        ..Default::default()
+    }
 }
 
 /// The messages of one import: the options, then the examples.

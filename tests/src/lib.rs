@@ -6,7 +6,7 @@
 //! # Layout
 //! - [`services`]: start, watch, kill and restart the binaries.
 //! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
-//! - [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
+//! - [`made_up`]: embeddings without images. [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
 //! - [`browser`]: pages in a real browser. [`web`]: a web server of images. [`bucket`] and [`postgres`]: what they keep state in,
 //!   from `graft-backing`.
@@ -19,6 +19,7 @@ pub mod calls;
 pub mod command;
 pub mod fashion;
 pub mod forms;
+pub mod made_up;
 pub mod pictures;
 pub mod services;
 pub mod web;

@@ -28,6 +28,8 @@ const MESSAGE_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Service {
     name: &'static str,
+    /// The command that it is run by, if it is run by one.
+    under: Vec<String>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     port: u16,
@@ -76,7 +78,7 @@ impl Service {
     /// Start an extractor with extra flags and variables, and wait until it is ready.
     pub async fn extractor_in(environment: Vec<(String, String)>, flags: &[&str]) -> Result<Service> {
         let flags = flags.iter().map(|f| (*f).to_owned()).collect();
-        Service::start("graft-extractor", free_port(), flags, environment).await
+        Service::start("graft-extractor", Vec::new(), free_port(), flags, environment).await
     }
 
     /// Start a trainer on `data`, with `extractor`'s address, and wait until it is ready.
@@ -88,21 +90,33 @@ impl Service {
     /// Start a trainer with extra flags and variables, with `extractor`'s address, and wait until it is ready.
     pub async fn trainer_in(environment: Vec<(String, String)>, extractor: &str, flags: &[&str]) -> Result<Service> {
         let flags = ["--extractor", extractor].iter().chain(flags).map(|f| (*f).to_owned()).collect();
-        Service::start("graft-trainer", free_port(), flags, environment).await
+        Service::start("graft-trainer", Vec::new(), free_port(), flags, environment).await
+    }
+
+    /// Start a trainer on `data` by the command `under`, which becomes it, and wait until it is ready.
+    pub async fn trainer_under(under: Vec<String>, extractor: &str, data: &Path) -> Result<Service> {
+        let flags = ["--extractor", extractor, "--data-dir", &data.display().to_string()].map(str::to_owned);
+        Service::start("graft-trainer", under, free_port(), flags.to_vec(), Vec::new()).await
     }
 
     async fn start(
         name: &'static str,
+        under: Vec<String>,
         port: u16,
         flags: Vec<String>,
         environment: Vec<(String, String)>,
     ) -> Result<Service> {
         let folder = TempDir::new()?;
         let metrics_port = free_port();
-        let child = spawn(name, [port, metrics_port], &flags, &environment, folder.path())?;
-        let mut service = Service { name, flags, environment, port, metrics_port, child, folder };
+        let child = spawn(name, &under, [port, metrics_port], &flags, &environment, folder.path())?;
+        let mut service = Service { name, under, flags, environment, port, metrics_port, child, folder };
         service.wait_ready().await?;
         Ok(service)
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kill it as the kernel would (SIGKILL), and wait until it is gone.
@@ -116,7 +130,7 @@ impl Service {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill();
         let ports = [self.port, self.metrics_port];
-        self.child = spawn(self.name, ports, &self.flags, &self.environment, self.folder.path())?;
+        self.child = spawn(self.name, &self.under, ports, &self.flags, &self.environment, self.folder.path())?;
         self.wait_ready().await
     }
 
@@ -225,13 +239,20 @@ impl Drop for Service {
 
 fn spawn(
     name: &str,
+    under: &[String],
     [port, metrics_port]: [u16; 2],
     flags: &[String],
     environment: &[(String, String)],
     folder: &Path,
 ) -> Result<Child> {
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
-    command(name)
+    let mut command = command(name);
+    if let Some((program, arguments)) = under.split_first() {
+        let service = command.get_program().to_owned();
+        command = Command::new(program);
+        command.stdin(Stdio::null()).args(arguments).arg(service);
+    }
+    command
         .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", &format!("127.0.0.1:{metrics_port}")])
         .args(flags)
         .envs(environment.iter().map(|(key, value)| (key, value)))

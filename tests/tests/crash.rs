@@ -11,7 +11,7 @@ use graft_tests::{
     services::Pair,
 };
 
-/// Images that an import has at the extractor, and examples of a segment, at the most.
+/// Images that an import has at the extractor, and examples that come before they are written after half a second, at the most.
 const AT_THE_EXTRACTOR: usize = 256;
 const A_SEGMENT: usize = 512;
 

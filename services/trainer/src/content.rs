@@ -2,6 +2,8 @@
 
 use graft_proto::v1::{Image, image::Source};
 
+use crate::fit::head::bytes;
+
 /// BLAKE3 of an image as it came: of the file's bytes, or of the shape and the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash([u8; 32]);
@@ -22,6 +24,13 @@ impl ContentHash {
             }
         };
         Some(ContentHash(*hasher.finalize().as_bytes()))
+    }
+
+    /// The hash of an embedding that came without its image.
+    pub fn of_embedding(space: &str, numbers: &[f32]) -> ContentHash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"embedding\0").update(space.as_bytes()).update(b"\0").update(&bytes(numbers));
+        ContentHash(*hasher.finalize().as_bytes())
     }
 
     /// The hash as the store has it; `None` if it is not one.

@@ -1,7 +1,9 @@
 //! The one place where the trainer's errors become gRPC statuses.
 
+use std::{error::Error, io};
+
 use graft_chassis::status;
-use sqlx::migrate::MigrateError;
+use sqlx::{migrate::MigrateError, sqlite::SqliteError};
 use tonic::{Code, Status};
 
 use crate::fit::FitError;
@@ -31,6 +33,9 @@ pub enum StoreError {
     },
 }
 
+/// SQLite's code of a full disk. <https://www.sqlite.org/rescode.html#full>
+const SQLITE_FULL: &str = "13";
+
 /// PostgreSQL's codes of what passes: connections lost or refused, deadlocks, a server that stops, starts or is a copy that
 /// does not lead, and resources that others use just now.
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -40,12 +45,29 @@ impl StoreError {
     /// Whether the same may succeed a little later.
     pub fn is_passing(&self) -> bool {
         match self {
+            full if full.is_full() => true,
             StoreError::Sql(error) => sql_passes(error),
             StoreError::Migrate(MigrateError::Execute(error)) => sql_passes(error),
             // What a bucket that fails, is busy or cannot be reached comes to.
             StoreError::Object(object_store::Error::Generic { .. }) => true,
             _ => false,
         }
+    }
+
+    /// Whether there is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        if let StoreError::Sql(sqlx::Error::Database(error)) = self {
+            return error.try_downcast_ref::<SqliteError>().is_some()
+                && error.code().is_some_and(|code| code == SQLITE_FULL);
+        }
+        let mut error: Option<&dyn Error> = Some(self);
+        while let Some(here) = error {
+            if here.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+                return true;
+            }
+            error = here.source();
+        }
+        false
     }
 }
 
@@ -64,6 +86,13 @@ fn sql_passes(error: &sqlx::Error) -> bool {
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         match error {
+            full if full.is_full() => {
+                tracing::error!(error = %full, "the disk is full");
+                let message = format!(
+                    "the trainer's disk is full ({full}); nothing of this was kept half, so free some room and try it again"
+                );
+                status::exhausted("storage", &message)
+            }
             passing if passing.is_passing() => {
                 tracing::warn!(error = %passing, "the state cannot be reached");
                 status::unavailable(format!("{passing}; nothing of this was kept half, so try it again in a while"))
@@ -98,4 +127,23 @@ pub enum RunError {
     /// The fit broke down.
     #[error("the fit broke down: {0}")]
     Broken(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        let file =
+            |kind: io::ErrorKind| object_store::Error::Generic { store: "file", source: io::Error::from(kind).into() };
+        let full = StoreError::from(file(io::ErrorKind::StorageFull));
+        assert!(full.is_full() && full.is_passing());
+        let status = Status::from(full);
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.message().contains("disk is full"), "{}", status.message());
+        let other = StoreError::from(file(io::ErrorKind::TimedOut));
+        assert!(!other.is_full());
+        assert_eq!(Status::from(other).code(), Code::Unavailable);
+    }
 }

@@ -4,7 +4,8 @@
 //!
 //! # Layout
 //! The straight line, left to right:
-//! - [`import`]: labelled images in, an outcome for each out; [`content`]: what an image is known by.
+//! - [`import`]: labelled images in, an outcome for each out; [`content`]: what an image is known by; [`given`]: embeddings that
+//!   a caller has already.
 //! - [`embed`]: the client of the extractor.
 //! - [`store`]: facts in SQL, immutable artifacts in files or a bucket.
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
@@ -25,6 +26,7 @@ pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod fit;
+pub mod given;
 pub mod import;
 pub mod names;
 pub mod paging;

@@ -15,8 +15,8 @@ use std::{
 };
 
 use futures::StreamExt;
-use graft_proto::v1::{Example, ExampleOutcome, Image, Outcome, image::Source};
-use graft_trainer::names::Tenant;
+use graft_proto::v1::{Embedding, Example, ExampleOutcome, Image, Outcome, image::Source};
+use graft_trainer::{content::ContentHash, names::Tenant};
 use peer::{DIMENSION, Trainer, embedding, example, messages};
 use place::{Place, in_both};
 use tonic::Code;
@@ -25,6 +25,7 @@ in_both!(
     what_was_acknowledged_before_the_extractor_went_is_stored_and_the_rest_is_imported_again,
     two_imports_of_the_same_at_once_store_each_image_once,
     another_dataset_takes_the_embeddings_that_there_are,
+    embeddings_that_the_caller_has_are_stored_without_the_extractor,
     a_label_too_many_is_rejected_and_the_others_are_stored,
     a_message_of_very_many_bad_examples_is_answered_in_small_ones,
 );
@@ -101,6 +102,33 @@ async fn another_dataset_takes_the_embeddings_that_there_are(place: Place) {
     ended.unwrap();
     assert_eq!(count(&outcomes, Outcome::Stored), 1200);
     assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1200, "each image is embedded once");
+}
+
+async fn embeddings_that_the_caller_has_are_stored_without_the_extractor(place: Place) {
+    let trainer = Trainer::start(&place).await;
+    let dataset = trainer.dataset("d").await;
+    let given = |index: usize| {
+        let numbers: Vec<f32> = (0..DIMENSION).map(|at| (index * DIMENSION + at) as f32).collect();
+        let data = numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>().into();
+        let embedding = Some(Embedding { space: dataset.space.clone(), dtype: 0, data });
+        (ContentHash::of_embedding(&dataset.space, &numbers), numbers, embedding)
+    };
+    let with = |index, label| Example { image: None, embedding: given(index).2, ..example(index, label) };
+    let mut all: Vec<_> = (0..600).map(|index| with(index, "x")).collect();
+    all.push(with(7, "x"));
+    all.push(with(8, "y"));
+    let other = Embedding { space: "other@0".into(), ..given(900).2.unwrap() };
+    all.push(Example { embedding: Some(other), ..with(900, "x") });
+    all.push(example(1000, "x"));
+    let (outcomes, ended) = trainer.import("d", &all, 100).await;
+    ended.unwrap();
+    assert_eq!((count(&outcomes, Outcome::Stored), count(&outcomes, Outcome::AlreadyKnown)), (601, 1));
+    assert_eq!((outcomes.len(), count(&outcomes, Outcome::Rejected)), (604, 2));
+    assert_eq!(trainer.peer.embedded.load(Ordering::SeqCst), 1, "the one that came as an image");
+    let (hashes, numbers): (Vec<_>, Vec<_>) =
+        [599, 0, 7].map(|index| (given(index).0, given(index).1)).into_iter().unzip();
+    let found = trainer.store.embeddings(&Tenant::default(), &dataset, &hashes).await.unwrap();
+    assert_eq!(found, numbers.concat());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 //! - [`extract_gpu`]: what reaches a GPU of what it can do.
 //! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`], [`few_shot`]: fits of heads, each in a process of its own
 //!   ([`fit_process`]), against scikit-learn; on embeddings that are made once ([`fashion_embedded`]).
+//! - [`store_import`]: embeddings into the store, against a plain append ([`plain_append`]) of the same.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -35,7 +36,9 @@ pub mod fit_process;
 pub mod fit_speed;
 pub mod images;
 pub mod litserve;
+pub mod plain_append;
 pub mod preprocess;
+pub mod store_import;
 pub mod stream;
 
 /// A benchmark that is running.
@@ -65,6 +68,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "fit-accuracy", run: || Box::pin(fit_accuracy::run()) },
     Bench { name: "fit-memory", run: || Box::pin(fit_memory::run()) },
     Bench { name: "few-shot", run: || Box::pin(few_shot::run()) },
+    Bench { name: "store-import", run: || Box::pin(store_import::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

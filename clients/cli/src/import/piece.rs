@@ -54,7 +54,7 @@ pub fn here(examples: impl Iterator<Item = Read> + Send + 'static) -> Reader {
 /// An example with one label and an encoded image.
 pub fn encoded(id: String, label: String, split: Split, bytes: Vec<u8>) -> Example {
     let image = Some(Image { source: Some(Source::Encoded(bytes.into())) });
-    Example { id, label, split: split as i32, image, labels: Vec::new() }
+    Example { id, label, split: split as i32, image, ..Default::default() }
 }
 
 /// Raw pixels as an image.

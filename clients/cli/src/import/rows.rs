@@ -64,7 +64,7 @@ impl Rows {
             label: record[0].trim().to_owned(),
             split: self.split as i32,
             image: Some(pixels(side, side, 1, data)),
-            labels: Vec::new(),
+            ..Default::default()
         })
     }
 }

@@ -4,10 +4,13 @@
 //! - [`cache`]: the heads that are kept ready.
 
 use graft_chassis::status;
-use graft_proto::v1::{ClassifyResponse, DType, Embedding, Head, Prediction};
+use graft_proto::v1::{ClassifyResponse, Embedding, Head, Prediction};
 use tonic::Status;
 
-use crate::fit::head::{self, floats, top_k};
+use crate::{
+    fit::head::{self, top_k},
+    given::{self, Taker},
+};
 
 pub mod cache;
 
@@ -94,40 +97,9 @@ impl ServedHead {
     /// The numbers of a caller's embedding, if it is of the head's space and dimension.
     pub fn read(&self, embedding: &Embedding) -> Result<Vec<f32>, Status> {
         let Head { name, version, space, dimension, .. } = &self.head;
-        if embedding.space != *space {
-            return Err(status::precondition(
-                "input.embedding.space",
-                format!(
-                    "the embedding is of `{}`, but {name}@{version} classifies `{space}`; they must not be mixed",
-                    status::quoted(&embedding.space)
-                ),
-            ));
-        }
-        let numbers = match DType::try_from(embedding.dtype) {
-            Ok(DType::Unspecified | DType::F32) if embedding.data.len().is_multiple_of(4) => floats(&embedding.data),
-            Ok(DType::F16) if embedding.data.len().is_multiple_of(2) => halves(&embedding.data),
-            Ok(_) => return Err(status::invalid("input.embedding.data", "the bytes are no whole count of numbers")),
-            Err(_) => {
-                let accepted = "D_TYPE_F32 and D_TYPE_F16 are accepted";
-                return Err(status::invalid(
-                    "input.embedding.dtype",
-                    format!("{} is unknown; {accepted}", embedding.dtype),
-                ));
-            }
-        };
-        if numbers.len() != *dimension as usize {
-            let found = numbers.len();
-            return Err(status::invalid("input.embedding.data", format!("{found} numbers; {dimension} are expected")));
-        }
-        if !numbers.iter().all(|number| number.is_finite()) {
-            return Err(status::invalid("input.embedding.data", "a number is not finite"));
-        }
-        Ok(numbers)
+        let name = format!("{name}@{version}");
+        given::read("input.embedding", embedding, Taker { name: &name, space, dimension: *dimension as usize })
     }
-}
-
-fn halves(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<2>().0.iter().map(|two| half::f16::from_le_bytes(*two).to_f32()).collect()
 }
 
 /// How many classes to name.
@@ -144,29 +116,6 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-
-    #[test]
-    fn an_embedding_must_be_of_the_heads_space_and_dimension() {
-        let head = Head { name: "h".into(), version: 2, space: "net@0".into(), dimension: 2, ..Default::default() };
-        let weights = head::LinearHead { weights: vec![0.0; 4], bias: vec![0.0; 2], dimension: 2, classes: 2 };
-        let served = ServedHead { head, weights: head::Head::Linear(weights), answer_from: None };
-        let read = |space: &str, dtype: i32, data: &[u8]| {
-            served.read(&Embedding { space: space.into(), dtype, data: data.to_vec().into() })
-        };
-        let singles: Vec<u8> = [1.0f32, -2.0].iter().flat_map(|n| n.to_le_bytes()).collect();
-        let halves: Vec<u8> = [1.0f32, -2.0].iter().flat_map(|n| half::f16::from_f32(*n).to_le_bytes()).collect();
-        assert_eq!(read("net@0", DType::Unspecified as i32, &singles).unwrap(), [1.0, -2.0]);
-        assert_eq!(read("net@0", DType::F16 as i32, &halves).unwrap(), [1.0, -2.0]);
-        let foreign = read("other@1", 0, &singles).unwrap_err();
-        assert_eq!(foreign.code(), Code::FailedPrecondition);
-        assert!(foreign.message().contains("`other@1`") && foreign.message().contains("`net@0`"));
-        let infinite: Vec<u8> = [f32::INFINITY; 2].iter().flat_map(|n| n.to_le_bytes()).collect();
-        for (dtype, data) in
-            [(0, &singles[..4]), (0, &singles[..7]), (0, &halves[..]), (9, &singles[..]), (0, &infinite)]
-        {
-            assert_eq!(read("net@0", dtype, data).unwrap_err().code(), Code::InvalidArgument, "{dtype} {data:?}");
-        }
-    }
 
     #[test]
     fn an_unsure_answer_is_unknown_to_who_asks_and_a_head_without_a_threshold_says_so() {

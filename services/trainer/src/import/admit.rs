@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     CHUNK, Import, Waiting, appearance,
-    intake::{self, Checked},
+    intake::{self, Came, Checked},
     outcome::{same_image, too_many_labels},
 };
 use crate::{
@@ -48,19 +48,24 @@ impl Import {
         let mut outcomes = Vec::new();
         let mut checked = Vec::with_capacity(examples.len());
         for example in examples {
-            match intake::check(example, self.dataset.multi_label) {
+            match intake::check(example, &self.dataset) {
                 Ok(example) => checked.push(example),
                 Err(rejected) => outcomes.push(*rejected),
             }
         }
         let hashes: Vec<ContentHash> = checked.iter().map(|example| example.row.hash).collect();
         let Import { store, dataset, .. } = &*self;
-        let known = patiently!(PATIENCE, store.known(dataset.id, &hashes))?;
-        let embedded = patiently!(PATIENCE, store.embedded(&self.tenant, &dataset.space, &hashes))?;
-        let viewed = patiently!(PATIENCE, store.viewed(&self.tenant, dataset, &hashes))?;
-        let former = patiently!(PATIENCE, store.former_splits(dataset.id, &hashes))?;
+        let look_up = || async {
+            tokio::try_join!(
+                store.known(dataset.id, &hashes),
+                store.embedded(&self.tenant, &dataset.space, &hashes),
+                store.viewed(&self.tenant, dataset, &hashes),
+                store.former_splits(dataset.id, &hashes),
+            )
+        };
+        let (known, embedded, viewed, former) = patiently!(PATIENCE, look_up())?;
         let mut again = Vec::new();
-        for Checked { mut row, image } in checked {
+        for Checked { mut row, came } in checked {
             let hash = row.hash;
             if let Some(later) = self.under_way.get_mut(&hash) {
                 later.push((row.id, row.labels));
@@ -85,12 +90,18 @@ impl Import {
             self.under_way.insert(hash, Vec::new());
             // What is measured on needs no views.
             let views = if row.split == Split::Test { 0 } else { self.dataset.views() };
-            if embedded.contains(&hash) && (views == 0 || viewed.contains(&hash)) {
-                counter!("graft_trainer_embeddings_reused_total").increment(1);
-                self.gather(NewExample { row, embedding: None, views: Vec::new() });
-            } else {
-                let (bytes, came) = (size(&image), vec![None; 1 + views as usize]);
-                self.backlog.push_back((Waiting { row, bytes, came }, image));
+            match came {
+                _ if embedded.contains(&hash) && (views == 0 || viewed.contains(&hash)) => {
+                    counter!("graft_trainer_embeddings_reused_total").increment(1);
+                    self.gather(NewExample { row, embedding: None, views: Vec::new() });
+                }
+                Came::Embedding(numbers) => {
+                    self.gather(NewExample { row, embedding: Some(numbers), views: Vec::new() });
+                }
+                Came::Image(image) => {
+                    let (bytes, came) = (size(&image), vec![None; 1 + views as usize]);
+                    self.backlog.push_back((Waiting { row, bytes, came }, image));
+                }
             }
         }
         patiently!(PATIENCE, self.store.note(&self.tenant, self.dataset.id, &again))?;

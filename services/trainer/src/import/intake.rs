@@ -1,14 +1,15 @@
 //! Checks one example before anything is done with it.
 
 use graft_chassis::status;
-use graft_proto::v1::{Example, ExampleOutcome, Image, Split, image::Source};
+use graft_proto::v1::{Embedding, Example, ExampleOutcome, Image, Split, image::Source};
 use tonic::Status;
 
 use super::outcome::rejected;
 use crate::{
     content::ContentHash,
+    given::{self, Taker},
     names::{ID_BYTES, check_id, check_labels},
-    store::examples::ExampleRow,
+    store::{datasets::DatasetRow, examples::ExampleRow},
 };
 
 /// An example that may be stored, if the extractor can embed its image.
@@ -16,18 +17,28 @@ use crate::{
 pub struct Checked {
     /// What is stored of it; its split is decided later if none was given.
     pub row: ExampleRow,
-    /// The image.
-    pub image: Image,
+    /// What came of it.
+    pub came: Came,
 }
 
-/// Check an example of a dataset that is `multi_label` or not. If it cannot be taken, the outcome that says so.
-pub fn check(mut example: Example, multi_label: bool) -> Result<Checked, Box<ExampleOutcome>> {
+/// What an example is brought as.
+#[derive(Clone, Debug)]
+pub enum Came {
+    /// An image, for the extractor.
+    Image(Image),
+    /// Its embedding, `[dimension]`.
+    Embedding(Vec<f32>),
+}
+
+/// Check an example of `dataset`. If it cannot be taken, the outcome that says so.
+pub fn check(mut example: Example, dataset: &DatasetRow) -> Result<Checked, Box<ExampleOutcome>> {
     let id = std::mem::take(&mut example.id);
-    read(&id, example, multi_label).map_err(|status| Box::new(rejected(shortened(id), &status)))
+    read(&id, example, dataset).map_err(|status| Box::new(rejected(shortened(id), &status)))
 }
 
-fn read(id: &str, example: Example, multi_label: bool) -> Result<Checked, Status> {
-    let Example { label, labels, split, image, .. } = example;
+fn read(id: &str, example: Example, dataset: &DatasetRow) -> Result<Checked, Status> {
+    let Example { label, labels, split, image, embedding, .. } = example;
+    let multi_label = dataset.multi_label;
     check_id("examples.id", id)?;
     let labels = if labels.is_empty() && (!multi_label || !label.is_empty()) {
         check_labels("examples.label", vec![label], multi_label)?
@@ -44,6 +55,18 @@ fn read(id: &str, example: Example, multi_label: bool) -> Result<Checked, Status
             format!("{split} is unknown; SPLIT_TRAIN, SPLIT_VALIDATION and SPLIT_TEST are accepted"),
         )
     })?;
+    let (hash, came) = match (image, embedding) {
+        (Some(_), Some(_)) => {
+            let message = "given beside `image`; an example is one or the other";
+            return Err(status::invalid("examples.embedding", message));
+        }
+        (image, None) => read_image(image)?,
+        (None, Some(embedding)) => read_embedding(&embedding, dataset, split)?,
+    };
+    Ok(Checked { row: ExampleRow { hash, id: id.to_owned(), labels, split }, came })
+}
+
+fn read_image(image: Option<Image>) -> Result<(ContentHash, Came), Status> {
     let missing = || status::invalid("examples.image", "missing; encoded bytes or raw pixels are accepted");
     let image = image.ok_or_else(missing)?;
     if let Some(Source::Uri(_)) = image.source {
@@ -51,7 +74,21 @@ fn read(id: &str, example: Example, multi_label: bool) -> Result<Checked, Status
         return Err(status::invalid("examples.image.uri", message));
     }
     let hash = ContentHash::of(&image).ok_or_else(missing)?;
-    Ok(Checked { row: ExampleRow { hash, id: id.to_owned(), labels, split }, image })
+    Ok((hash, Came::Image(image)))
+}
+
+fn read_embedding(embedding: &Embedding, dataset: &DatasetRow, split: Split) -> Result<(ContentHash, Came), Status> {
+    if dataset.views() > 0 && split != Split::Test {
+        let message = format!(
+            "`{}` has views of its examples, which are made of images; send the image, or say SPLIT_TEST",
+            dataset.name
+        );
+        return Err(status::precondition("examples.embedding", message));
+    }
+    let (name, dimension) = (format!("the dataset `{}`", dataset.name), dataset.dimension as usize);
+    let taker = Taker { name: &name, space: &dataset.space, dimension };
+    let numbers = given::read("examples.embedding", embedding, taker)?;
+    Ok((ContentHash::of_embedding(&dataset.space, &numbers), Came::Embedding(numbers)))
 }
 
 /// An id that is too long is told back no longer than one may be, so that outcomes stay small.
@@ -62,12 +99,26 @@ fn shortened(mut id: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use graft_proto::v1::Outcome;
+    use graft_proto::v1::{Augmentation, Outcome};
 
     use super::*;
 
     fn example(id: &str, label: &str, split: i32, source: Option<Source>) -> Example {
-        Example { id: id.into(), label: label.into(), split, image: Some(Image { source }), labels: vec![] }
+        let image = Some(Image { source });
+        Example { id: id.into(), label: label.into(), split, image, ..Default::default() }
+    }
+
+    fn dataset(multi_label: bool) -> DatasetRow {
+        DatasetRow {
+            id: 1,
+            name: "d".into(),
+            backbone: "net".into(),
+            space: "net@0".into(),
+            dimension: 2,
+            create_time: 0,
+            multi_label,
+            augmentation: None,
+        }
     }
 
     fn bytes() -> Option<Source> {
@@ -78,7 +129,7 @@ mod tests {
     fn labels_are_one_or_a_set() {
         let labels = |label: &str, labels: &[&str], multi_label| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            let checked = check(Example { labels, ..example("a", label, 0, bytes()) }, multi_label);
+            let checked = check(Example { labels, ..example("a", label, 0, bytes()) }, &dataset(multi_label));
             checked.map(|checked| checked.row.labels).map_err(|outcome| outcome.error.unwrap())
         };
         assert_eq!(labels("x", &[], false).unwrap(), ["x"]);
@@ -108,10 +159,39 @@ mod tests {
             (Example { image: None, ..example("a", "x", 0, None) }, "examples.image"),
         ] {
             let id = bad.id.clone();
-            let outcome = check(bad, false).unwrap_err();
+            let outcome = check(bad, &dataset(false)).unwrap_err();
             assert_eq!(outcome.outcome(), Outcome::Rejected);
             assert!(id.starts_with(&outcome.id) && outcome.id.len() <= 256);
             assert_eq!(outcome.error.unwrap().field, field);
         }
+    }
+
+    #[test]
+    fn an_embedding_is_taken_instead_of_an_image() {
+        let bytes = |numbers: [f32; 2]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+        let given = |space: &str, data: Vec<u8>| Example {
+            image: None,
+            embedding: Some(Embedding { space: space.into(), dtype: 0, data: data.into() }),
+            ..example("a", "x", 0, None)
+        };
+        let Checked { row, came } = check(given("net@0", bytes([1.0, 2.0])), &dataset(false)).unwrap();
+        let Came::Embedding(numbers) = came else { panic!("{came:?}") };
+        assert_eq!((numbers, row.hash), (vec![1.0, 2.0], ContentHash::of_embedding("net@0", &[1.0, 2.0])));
+
+        let both = Example { image: example("a", "x", 0, self::bytes()).image, ..given("net@0", bytes([1.0, 2.0])) };
+        for (bad, field) in [
+            (given("net@1", bytes([1.0, 2.0])), "examples.embedding.space"),
+            (given("net@0", bytes([1.0, f32::NAN])), "examples.embedding.data"),
+            (given("net@0", vec![0; 4]), "examples.embedding.data"),
+            (both, "examples.embedding"),
+        ] {
+            assert_eq!(check(bad, &dataset(false)).unwrap_err().error.unwrap().field, field);
+        }
+        let views =
+            DatasetRow { augmentation: Some(Augmentation { views: 2, ..Default::default() }), ..dataset(false) };
+        let refused = check(given("net@0", bytes([1.0, 2.0])), &views).unwrap_err().error.unwrap();
+        assert!(refused.message.contains("views"), "{refused:?}");
+        let test = Example { split: Split::Test as i32, ..given("net@0", bytes([1.0, 2.0])) };
+        assert!(check(test, &views).is_ok());
     }
 }

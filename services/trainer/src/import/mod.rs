@@ -33,8 +33,10 @@ pub mod outcome;
 mod traffic;
 mod write;
 
-/// Embeddings in one segment, at about the most.
-const SEGMENT: usize = 512;
+/// Examples, and bytes of embeddings, that are written at once, at about the most: the more, the fewer pages of the database are
+/// written again and again.
+const SEGMENT: usize = 4096;
+const SEGMENT_BYTES: usize = 10 << 20;
 /// How long an embedding may wait for its segment to fill: what a crash loses must be embedded again.
 const WAIT: Duration = Duration::from_millis(500);
 /// Images at the extractor, at the most, and their bytes.
@@ -66,6 +68,7 @@ pub struct Import {
     backlog: VecDeque<(Waiting, Image)>,
     /// What waits to be written, and since when.
     ready: Vec<NewExample>,
+    ready_bytes: usize,
     since: Option<Instant>,
     /// Images on their way, so that the same one is not embedded twice: the ids and labels of its later appearances.
     under_way: HashMap<ContentHash, Vec<Later>>,
@@ -110,6 +113,7 @@ impl Import {
             sent: 0,
             backlog: VecDeque::new(),
             ready: Vec::new(),
+            ready_bytes: 0,
             since: None,
             under_way: HashMap::new(),
             later: 0,
@@ -150,9 +154,9 @@ impl Import {
         }
     }
 
-    /// Whether what is ready makes a segment, with the views of each example.
+    /// Whether what is ready makes a segment.
     fn fills_a_segment(&self) -> bool {
-        self.ready.len() * (1 + self.dataset.views() as usize) >= SEGMENT
+        self.ready.len() >= SEGMENT || self.ready_bytes >= SEGMENT_BYTES
     }
 
     async fn tell(&self, mut outcomes: Vec<ExampleOutcome>) -> Result<(), Status> {

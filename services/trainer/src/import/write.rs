@@ -20,6 +20,7 @@ use crate::{
 
 impl Import {
     pub(super) fn gather(&mut self, example: NewExample) {
+        self.ready_bytes += example.bytes();
         self.ready.push(example);
         self.since.get_or_insert_with(Instant::now);
     }
@@ -27,6 +28,7 @@ impl Import {
     /// Write what is ready, then say so.
     pub(super) async fn flush(&mut self) -> Result<(), Status> {
         self.since = None;
+        self.ready_bytes = 0;
         let examples = std::mem::take(&mut self.ready);
         if examples.is_empty() {
             return Ok(());

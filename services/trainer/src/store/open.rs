@@ -27,6 +27,11 @@ use crate::error::StoreError;
 
 /// Connections to SQLite's file: readers do not wait for the writer.
 const CONNECTIONS: u32 = 8;
+/// Pages of 4 KiB that are written to SQLite's log before they are put in their places. Rows of examples lie everywhere, by their
+/// hashes: the more of them come together, the fewer pages are written twice.
+const LOG_PAGES: &str = "16384";
+/// Pages of 4 KiB that each connection to SQLite keeps in memory, at the most.
+const CACHE_PAGES: &str = "8192";
 /// Connections to PostgreSQL, each a process there.
 const SERVER_CONNECTIONS: u32 = 16;
 /// How long a writer of SQLite waits for another.
@@ -179,10 +184,14 @@ async fn open_file(folder: &Path) -> Result<Pool, StoreError> {
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY);
-    let sql = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
-    sqlx::migrate!("migrations/sqlite").run(&sql).await?;
-    Ok(Pool::Sqlite(sql))
+        .busy_timeout(BUSY)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("cache_size", CACHE_PAGES);
+    let writer =
+        SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY).connect_with(options.clone()).await?;
+    sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+    let readers = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+    Ok(Pool::Sqlite(readers, writer))
 }
 
 async fn connect(url: &DatabaseUrl) -> Result<Pool, StoreError> {

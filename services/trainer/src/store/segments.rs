@@ -33,6 +33,12 @@ pub struct NewExample {
 }
 
 impl NewExample {
+    /// Bytes of the embeddings that it brings.
+    pub fn bytes(&self) -> usize {
+        let numbers = self.embedding.iter().chain(&self.views).map(Vec::len).sum::<usize>();
+        numbers * size_of::<f32>()
+    }
+
     /// Each embedding that it brings.
     pub(super) fn rows(&self) -> impl Iterator<Item = (ViewKey, &[f32])> {
         let key = |view: usize| ViewKey { hash: self.row.hash, view: view as u32 };
@@ -75,7 +81,7 @@ impl Store {
         let id = Uuid::now_v7().to_string();
         let damaged =
             |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
-        let data: Vec<u8> = rows.iter().flat_map(|(_, row)| bytes(row)).collect();
+        let data = rows.iter().map(|(_, row)| bytes(row)).collect::<Vec<_>>().concat();
         let shape = vec![rows.len(), dataset.dimension as usize];
         let tensor = TensorView::new(Dtype::F32, shape, &data).map_err(damaged)?;
         let metadata = HashMap::from([("space".to_owned(), dataset.space.clone())]);

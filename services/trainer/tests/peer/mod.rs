@@ -235,5 +235,5 @@ pub fn messages(dataset: &str, examples: &[Example], a_message: usize) -> Vec<Im
 /// Example `index`, with its own content.
 pub fn example(index: usize, label: &str) -> Example {
     let image = Image { source: Some(Source::Encoded(format!("image {index}").into())) };
-    Example { id: format!("{index}"), label: label.into(), split: 0, image: Some(image), labels: Vec::new() }
+    Example { id: format!("{index}"), label: label.into(), split: 0, image: Some(image), ..Default::default() }
 }

@@ -116,7 +116,7 @@ impl Arrays {
         let label = self.labels.next().unwrap_or_else(|| Err("the labels end too early".into()))?;
         let Shape { height, width, channels, .. } = self.shape;
         let image = Some(pixels(height, width, channels, data));
-        Ok(Example { id: self.place(), label, split: self.split as i32, image, labels: Vec::new() })
+        Ok(Example { id: self.place(), label, split: self.split as i32, image, ..Default::default() })
     }
 
     /// The image that was read last, counted from 0 as NumPy does.

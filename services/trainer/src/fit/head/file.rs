@@ -147,7 +147,9 @@ fn shape_error(name: &str, shape: &[usize], expected: String) -> HeadError {
 
 /// Numbers as packed little-endian bytes.
 pub fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut packed = vec![0; values.len() * 4];
+    packed.as_chunks_mut::<4>().0.iter_mut().zip(values).for_each(|(four, value)| *four = value.to_le_bytes());
+    packed
 }
 
 /// Packed little-endian bytes as numbers; a rest of fewer than four bytes is left out.

@@ -28,8 +28,9 @@ pub mod value;
 /// Connections to the database.
 #[derive(Clone, Debug)]
 pub enum Pool {
-    /// A file of this machine.
-    Sqlite(SqlitePool),
+    /// A file of this machine, and the one connection that transactions write to it by: it keeps in memory what it wrote, which
+    /// another would have to read again.
+    Sqlite(SqlitePool, SqlitePool),
     /// A server.
     Postgres(PgPool),
 }
@@ -60,7 +61,7 @@ impl Pool {
     /// Begin a transaction that writes. SQLite has one writer, and a transaction waits for it here, not in its middle.
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         Ok(Transaction(match self {
-            Pool::Sqlite(pool) => Connection::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Sqlite(_, writer) => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pool::Postgres(pool) => Connection::Postgres(pool.begin().await?),
         }))
     }
@@ -68,7 +69,7 @@ impl Pool {
     /// What a `SELECT` ends with to lock its rows until the transaction ends. Where there is one writer, they are.
     pub fn for_update(&self) -> &'static str {
         match self {
-            Pool::Sqlite(_) => "",
+            Pool::Sqlite(..) => "",
             Pool::Postgres(_) => " FOR UPDATE",
         }
     }
@@ -76,7 +77,7 @@ impl Pool {
     /// The same for rows of which any will do: those that are locked are passed over.
     pub fn for_any_update(&self) -> &'static str {
         match self {
-            Pool::Sqlite(_) => "",
+            Pool::Sqlite(..) => "",
             Pool::Postgres(_) => " FOR UPDATE SKIP LOCKED",
         }
     }

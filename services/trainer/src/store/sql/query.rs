@@ -55,7 +55,7 @@ macro_rules! run {
     ($query:expr, $on:expr, |$ready:ident, $executor:ident| $run:expr, $sqlite:path, $postgres:path) => {{
         let (query, on): (Query<'_>, On<'_>) = ($query, $on.into());
         match on {
-            On::Pool(Pool::Sqlite($executor)) => {
+            On::Pool(Pool::Sqlite($executor, _)) => {
                 let $ready = bound!(query.values, sqlx::query(query.text).persistent(query.persistent));
                 $run.map($sqlite)
             }

@@ -37,7 +37,7 @@ async fn both_databases_have_the_same_tables() {
 
     let directory = Place::directory().await;
     let (file, cluster) = (directory.open().await, Place::cluster().await);
-    let (Pool::Sqlite(file), Pool::Postgres(server)) = (&file.sql, &cluster.open().await.sql) else { panic!() };
+    let (Pool::Sqlite(file, _), Pool::Postgres(server)) = (&file.sql, &cluster.open().await.sql) else { panic!() };
     let rows = sqlx::query(
         "SELECT m.name AS t, c.name AS c, c.type AS k, c.\"notnull\" = 0 AND c.pk = 0 AS n
          FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'",
