@@ -42,7 +42,7 @@ impl HeadCache {
     pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
         // The store is asked each time: what was deleted is not served, nor an old version as the newest.
         let version = self.store.version(tenant, wanted).await?;
-        let exact = HeadRef { name: wanted.name.clone(), version: version.or(wanted.version) };
+        let exact = version.map_or_else(|| wanted.clone(), |version| HeadRef::version_of(&wanted.name, version));
         let key = (tenant.clone(), wanted.name.as_str().to_owned(), version.unwrap_or_default());
         let ready = self.kept.lock().touch(&key);
         if version.is_some()
@@ -66,7 +66,7 @@ impl HeadCache {
     /// Make room: this was deleted.
     pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
         let deleted = |(of, name, version): &Key| {
-            of == tenant && name == wanted.name.as_str() && wanted.version.is_none_or(|wanted| wanted == *version)
+            of == tenant && name == wanted.name.as_str() && wanted.version().is_none_or(|wanted| wanted == *version)
         };
         let mut kept = self.kept.lock();
         let gone: Vec<Key> = kept.heads.keys().filter(|key| deleted(key)).cloned().collect();

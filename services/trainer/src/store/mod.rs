@@ -14,7 +14,7 @@
 //! - [`segments`]: files of embeddings; `places`: which embedding is where; [`views`]: further views of images; `add` adds
 //!   examples with all of them.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
-//! - [`heads`]: versions of heads.
+//! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves.
 
 use std::{
     fs::File,
@@ -31,6 +31,7 @@ use self::{
 use crate::error::StoreError;
 
 mod add;
+pub mod aliases;
 pub mod appearances;
 pub mod datasets;
 pub mod examples;
