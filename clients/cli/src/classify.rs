@@ -22,7 +22,7 @@ use crate::{
 /// Classify image files or rows of pixels.
 #[derive(Args)]
 pub struct Classify {
-    /// The head: NAME for its newest version, or NAME@VERSION.
+    /// The head: NAME for its newest version, NAME@VERSION, or NAME@ALIAS.
     head: String,
     /// Image files.
     #[arg(required_unless_present = "rows")]
