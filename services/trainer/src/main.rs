@@ -14,7 +14,7 @@ use graft_proto::v1::{
     head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
 };
 use graft_trainer::{
-    classify::HeadCache,
+    classify::{Answerer, HeadCache, Pool},
     config::Config,
     embed::Extractor,
     runs::Runs,
@@ -62,7 +62,8 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
-    let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
+    let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
+    let classifier = Classifier::new(answerer, extractor, calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
         .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))

@@ -1,133 +1,280 @@
-//! Heads that are kept ready to answer, within a budget of memory.
+//! The heads that requests ask, read when they are needed and kept ready within a budget of memory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use graft_chassis::status;
-use metrics::gauge;
 use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tonic::Status;
 
-use super::ServedHead;
+use super::{
+    head::{ServedHead, foreign},
+    kept::Kept,
+    resolve::{HeadVersion, Resolved, Resolver},
+    target::{EverySpec, Target, Wanted},
+    turns::Turns,
+};
 use crate::{
+    fit::head,
     names::{HeadRef, Tenant},
-    service::heads::existing,
+    service::heads::missing,
     store::Store,
 };
 
-/// The heads that are ready.
+/// Heads of a space that may answer together, at the most.
+const MOST_OF_A_SPACE: u32 = 20_000;
+/// Heads that are read at once, at the most: each is in memory a few times meanwhile.
+const READ_AT_ONCE: usize = 8;
+/// Names that one request looks up at once.
+const LOOKED_UP_AT_ONCE: usize = 8;
+/// How often a request looks again for a version that was deleted after it was found.
+const TRIES: usize = 3;
+
+/// The heads that can answer.
 #[derive(Clone, Debug)]
-pub struct HeadCache {
+pub struct HeadCache(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     store: Store,
-    budget: usize,
-    kept: Arc<Mutex<Kept>>,
+    /// Bytes of heads that are kept.
+    budget: u64,
+    resolver: Resolver,
+    kept: Mutex<Kept>,
+    /// Versions that are being read.
+    reading: Turns<HeadVersion>,
+    reads: Semaphore,
 }
 
-/// Tenant, name and version.
-type Key = (Tenant, String, u32);
+/// One of the heads that a request asks together.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// As the request named it.
+    pub name: Arc<str>,
+    /// The head, or why it cannot answer.
+    pub head: Result<Arc<ServedHead>, Status>,
+}
 
-#[derive(Debug, Default)]
-struct Kept {
-    heads: HashMap<Key, (Arc<ServedHead>, u64)>,
-    bytes: usize,
-    clock: u64,
+/// The same before it is read.
+struct Named {
+    name: Arc<str>,
+    version: Result<Resolved, Status>,
 }
 
 impl HeadCache {
-    /// Keep at most `budget` bytes of weights ready.
+    /// Keep at most `budget` bytes of heads ready.
     pub fn new(store: Store, budget: usize) -> HeadCache {
-        HeadCache { store, budget, kept: Arc::default() }
+        let budget = budget as u64;
+        HeadCache(Arc::new(Shared {
+            resolver: Resolver::new(store.clone()),
+            store,
+            budget,
+            kept: Mutex::new(Kept::new(budget)),
+            reading: Turns::default(),
+            reads: Semaphore::new(READ_AT_ONCE),
+        }))
     }
 
     /// The head that is meant, read if it is not ready.
     pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
-        // The store is asked each time: what was deleted is not served, nor an old version as the newest.
-        let version = self.store.version(tenant, wanted).await?;
-        let exact = HeadRef { name: wanted.name.clone(), version: version.or(wanted.version) };
-        let key = (tenant.clone(), wanted.name.as_str().to_owned(), version.unwrap_or_default());
-        let ready = self.kept.lock().touch(&key);
-        if version.is_some()
-            && let Some(ready) = ready
-        {
-            return Ok(ready);
+        for _ in 0..TRIES {
+            let Some(resolved) = self.0.resolver.head(tenant, wanted).await? else { break };
+            if let Some(ready) = self.ready(&resolved) {
+                return Ok(ready);
+            }
+            if let Some(read) = self.read(&resolved).await? {
+                return Ok(read);
+            }
+            self.0.resolver.forget_head(tenant, wanted);
         }
-        let mut head = existing(&self.store, tenant, &exact).await?;
-        let answer_from = head.report.take().and_then(|report| report.unknown).map(|unknown| unknown.threshold);
-        let weights = self.store.weights(tenant, &head.name, head.version).await?;
-        let weights =
-            weights.ok_or_else(|| status::not_found("head", &exact.to_string(), "it was deleted just now"))?;
-        if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
-            return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
+        Err(missing(wanted))
+    }
+
+    /// The space that an image is embedded into for `target`: that of the first head that exists.
+    pub async fn space(&self, tenant: &Tenant, target: &Target) -> Result<Arc<str>, Status> {
+        if let Target::Every(every) = target {
+            check_count(self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?.len(), every)?;
+            return Ok(every.space.as_str().into());
         }
-        let served = Arc::new(ServedHead { head, weights, answer_from });
-        self.kept.lock().insert(key, served.clone(), self.budget);
-        Ok(served)
+        let mut first = None;
+        for named in self.resolve(tenant, target).await? {
+            match named.version {
+                Ok(resolved) => return Ok(resolved.space),
+                Err(status) => first = first.or(Some(status)),
+            }
+        }
+        Err(first.unwrap_or_else(|| status::invalid("heads", "none; 1 or more are accepted")))
+    }
+
+    /// The heads of `target`, those of other spaces than `space` as errors, read where they are not ready.
+    pub async fn many(
+        &self,
+        tenant: &Tenant,
+        target: &Target,
+        space: &str,
+        wanted: Wanted,
+    ) -> Result<Vec<Candidate>, Status> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut named = self.resolve(tenant, target).await?;
+            wanted.check_fit(named.len())?;
+            named.iter_mut().for_each(|named| named.check_space(space));
+            self.check_budget(&named)?;
+            let found = self.read_all(&named).await;
+            let gone = found.iter().any(Option::is_none);
+            if gone {
+                self.forget_resolved(tenant, target);
+            }
+            if !gone || tries == TRIES {
+                let candidates = named.into_iter().zip(found);
+                return Ok(candidates.filter_map(|(named, found)| named.candidate(found, target)).collect());
+            }
+        }
     }
 
     /// Make room: this was deleted.
     pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
-        let deleted = |(of, name, version): &Key| {
-            of == tenant && name == wanted.name.as_str() && wanted.version.is_none_or(|wanted| wanted == *version)
+        self.0.kept.lock().forget(|kept| {
+            kept.tenant == *tenant
+                && *kept.name == *wanted.name.as_str()
+                && wanted.version.is_none_or(|version| version == kept.version)
+        });
+    }
+
+    /// Which versions `target` means.
+    async fn resolve(&self, tenant: &Tenant, target: &Target) -> Result<Vec<Named>, Status> {
+        match target {
+            Target::One(head) => Ok(vec![self.look_up(tenant, head).await]),
+            Target::Several(heads) => {
+                let lookups: Vec<BoxFuture<'_, Named>> =
+                    heads.iter().map(|head| self.look_up(tenant, head).boxed()).collect();
+                Ok(stream::iter(lookups).buffered(LOOKED_UP_AT_ONCE).collect().await)
+            }
+            Target::Every(every) => {
+                let found = self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?;
+                check_count(found.len(), every)?;
+                let named =
+                    |resolved: &Resolved| Named { name: resolved.version.name.clone(), version: Ok(resolved.clone()) };
+                Ok(found.iter().map(named).collect())
+            }
+        }
+    }
+
+    async fn look_up(&self, tenant: &Tenant, head: &HeadRef) -> Named {
+        let version = match self.0.resolver.head(tenant, head).await {
+            Ok(resolved) => resolved.ok_or_else(|| missing(head)),
+            Err(error) => Err(error.into()),
         };
-        let mut kept = self.kept.lock();
-        let gone: Vec<Key> = kept.heads.keys().filter(|key| deleted(key)).cloned().collect();
-        gone.iter().for_each(|key| kept.remove(key));
+        Named { name: head.to_string().into(), version }
+    }
+
+    fn forget_resolved(&self, tenant: &Tenant, target: &Target) {
+        match target {
+            Target::One(head) => self.0.resolver.forget_head(tenant, head),
+            Target::Several(heads) => heads.iter().for_each(|head| self.0.resolver.forget_head(tenant, head)),
+            Target::Every(every) => self.0.resolver.forget_every(tenant, every),
+        }
+    }
+
+    /// Whether all of them can be ready at once: otherwise each request would read what the one before let go.
+    fn check_budget(&self, named: &[Named]) -> Result<(), Status> {
+        let of_them = named.iter().filter_map(|named| named.version.as_ref().ok());
+        let (count, bytes) = of_them.fold((0, 0), |(count, sum), resolved| (count + 1, sum + resolved.bytes));
+        if bytes <= self.0.budget || count == 1 {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let message = format!(
+            "{count} heads take {} MiB, and this trainer keeps {} (--head-cache-mib); ask fewer at once, or have it keep more",
+            mib(bytes),
+            mib(self.0.budget)
+        );
+        Err(status::precondition("head-cache-mib", message))
+    }
+
+    fn ready(&self, resolved: &Resolved) -> Option<Arc<ServedHead>> {
+        self.0.kept.lock().touch(&resolved.version)
+    }
+
+    /// All that can be read; `None` of those that are gone.
+    async fn read_all(&self, named: &[Named]) -> Vec<Option<Result<Arc<ServedHead>, Status>>> {
+        let mut found: Vec<_> = {
+            let mut kept = self.0.kept.lock();
+            let ready = |named: &Named| match &named.version {
+                Ok(resolved) => kept.touch(&resolved.version).map(Ok),
+                Err(status) => Some(Err(status.clone())),
+            };
+            named.iter().map(ready).collect()
+        };
+        let mut reads: Vec<BoxFuture<'_, _>> = Vec::new();
+        for (at, named) in named.iter().enumerate().filter(|(at, _)| found[*at].is_none()) {
+            if let Ok(resolved) = &named.version {
+                reads.push(async move { (at, self.read(resolved).await.transpose()) }.boxed());
+            }
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READ_AT_ONCE);
+        while let Some((at, read)) = reads.next().await {
+            found[at] = read;
+        }
+        found
+    }
+
+    /// Read a version, unless somebody else has by now. `None` if it is gone.
+    async fn read(&self, resolved: &Resolved) -> Result<Option<Arc<ServedHead>>, Status> {
+        let _turn = self.0.reading.take(resolved.version.clone()).await;
+        if let Some(ready) = self.ready(resolved) {
+            return Ok(Some(ready));
+        }
+        let _read = self.0.reads.acquire().await.map_err(|error| status::internal(error.to_string()))?;
+        let HeadVersion { tenant, name, version } = &resolved.version;
+        let Some((head, file)) = self.0.store.head_file(tenant, name, *version).await? else { return Ok(None) };
+        let resolved = resolved.clone();
+        let (version, served) = spawn_blocking(move || {
+            let weights = head::Head::from_safetensors(&file)
+                .map_err(|error| status::internal(format!("{}@{}: {error}", head.name, head.version)))?;
+            Ok::<_, Status>((resolved.version.clone(), Arc::new(ServedHead::new(&resolved, head, weights)?)))
+        })
+        .await
+        .map_err(|error| status::internal(error.to_string()))??;
+        self.0.kept.lock().insert(version, served.clone());
+        Ok(Some(served))
     }
 }
 
-impl Kept {
-    fn touch(&mut self, key: &Key) -> Option<Arc<ServedHead>> {
-        self.clock += 1;
-        let (head, used) = self.heads.get_mut(key)?;
-        *used = self.clock;
-        Some(head.clone())
+impl Named {
+    /// A head of another space has nothing to say of the embedding.
+    fn check_space(&mut self, space: &str) {
+        if let Ok(resolved) = &self.version
+            && *resolved.space != *space
+        {
+            let name = format!("{}@{}", resolved.version.name, resolved.version.version);
+            self.version = Err(foreign(&name, &resolved.space, space));
+        }
     }
 
-    fn insert(&mut self, key: Key, served: Arc<ServedHead>, budget: usize) {
-        self.remove(&key);
-        self.bytes += served.bytes();
-        self.clock += 1;
-        self.heads.insert(key, (served, self.clock));
-        while self.bytes > budget && self.heads.len() > 1 {
-            let oldest = self.heads.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
-        }
-        gauge!("graft_trainer_heads_ready").set(self.heads.len() as f64);
-        gauge!("graft_trainer_heads_ready_bytes").set(self.bytes as f64);
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some((head, _)) = self.heads.remove(key) {
-            self.bytes -= head.bytes();
-        }
+    /// With what became of it. What is gone from a space is left out; what was named is told to be missing.
+    fn candidate(self, found: Option<Result<Arc<ServedHead>, Status>>, target: &Target) -> Option<Candidate> {
+        let head = match (found, target) {
+            (Some(found), _) => found,
+            (None, Target::Every(_)) => return None,
+            (None, _) => Err(status::not_found("head", &self.name, "it was deleted just now")),
+        };
+        Some(Candidate { name: self.name, head })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use graft_proto::v1::Head;
-
-    use super::*;
-    use crate::fit::head;
-
-    fn served(name: &str) -> Arc<ServedHead> {
-        let head = Head { name: name.into(), version: 1, ..Default::default() };
-        let weights = head::LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
-        Arc::new(ServedHead { head, weights: head::Head::Linear(weights), answer_from: None })
+fn check_count(found: usize, every: &EverySpec) -> Result<(), Status> {
+    let space = status::quoted(&every.space);
+    if found == 0 {
+        let hint = "see `graft heads` for those there are, and their spaces";
+        return Err(status::not_found("head of the space", &every.space, hint));
     }
-
-    #[test]
-    fn the_least_recently_used_makes_room() {
-        let mut kept = Kept::default();
-        let key = |name: &str| (Tenant::default(), name.to_owned(), 1);
-        kept.insert(key("a"), served("a"), 800);
-        kept.insert(key("b"), served("b"), 800);
-        assert!(kept.touch(&key("a")).is_some());
-        kept.insert(key("c"), served("c"), 800);
-        assert!(kept.touch(&key("b")).is_none() && kept.touch(&key("a")).is_some());
-        assert_eq!((kept.heads.len(), kept.bytes), (2, 800));
-        assert!(kept.touch(&(Tenant::stored("other".into()), "a".into(), 1)).is_none());
-        kept.insert(key("a"), served("a"), 800);
-        assert_eq!(kept.bytes, 800, "the same again takes no more room");
+    if found > MOST_OF_A_SPACE as usize {
+        let message =
+            format!("`{space}` has more than {MOST_OF_A_SPACE} heads; name those that are wanted, in several calls");
+        return Err(status::precondition("every_head", message));
     }
+    Ok(())
 }

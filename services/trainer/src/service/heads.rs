@@ -33,8 +33,13 @@ impl Heads {
 
 /// The head that is meant, or the status that says that there is none.
 pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Result<Head, Status> {
+    store.head(tenant, wanted).await?.ok_or_else(|| missing(wanted))
+}
+
+/// The status that says that there is no such head.
+pub fn missing(wanted: &HeadRef) -> Status {
     let hint = "see `graft heads` for those there are; `graft train` makes one";
-    store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
+    status::not_found("head", &wanted.to_string(), hint)
 }
 
 /// A report as lists have it: its figures and warnings, without what grows with the classes or the examples.

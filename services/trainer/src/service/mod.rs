@@ -5,13 +5,14 @@
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`.
-//! - [`classifier`] is `graft.v1.ClassifierService`.
+//! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 
 use futures::stream::BoxStream;
 use tonic::Status;
 
 pub mod augmentation;
 pub mod classifier;
+pub mod classify_stream;
 pub mod datasets;
 pub mod examples;
 pub mod heads;

@@ -68,6 +68,7 @@ impl Store {
             return self.ended_under(lease).await;
         }
         write.commit().await?;
+        self.heads_changed();
         Ok(Some(run))
     }
 
@@ -138,6 +139,7 @@ impl Store {
             .bind(wanted.version)
             .execute(&self.sql)
             .await?;
+        self.heads_changed();
         Ok(done.rows_affected() > 0)
     }
 
@@ -148,7 +150,7 @@ impl Store {
     }
 }
 
-fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
+pub(super) fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
     let damaged =
         |error: prost::DecodeError| StoreError::Damaged { file: "graft.db".into(), reason: error.to_string() };
     Head::decode(&message[..]).map_err(damaged)
