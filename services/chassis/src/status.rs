@@ -54,6 +54,13 @@ pub fn precondition(subject: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(Code::FailedPrecondition, format!("{subject}: {message}"), details)
 }
 
+/// `subject` is not as the caller saw it: somebody else changed it. Who looks again may want the same still.
+pub fn changed(subject: &str, message: impl Into<String>) -> Status {
+    let message = message.into();
+    let details = ErrorDetails::with_precondition_failure_violation("STATE", subject, message.clone());
+    Status::with_error_details(Code::Aborted, format!("{subject}: {message}"), details)
+}
+
 /// A limit was reached; `message` names it.
 pub fn exhausted(subject: &str, message: impl Into<String>) -> Status {
     let message = message.into();

@@ -47,7 +47,8 @@ pub struct Config {
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1_048_576), value_name = "MIB")]
     pub head_cache_mib: u32,
 
-    /// Mebibytes of embeddings that a training run may hold in memory; a run that needs more is refused.
+    /// Mebibytes of embeddings that a training run may hold in memory, and a comparison of two heads beside it; one that needs more
+    /// is refused.
     #[arg(long, default_value_t = 8192, value_parser = value_parser!(u32).range(1..=16_777_216), value_name = "MIB")]
     pub training_mib: u32,
 

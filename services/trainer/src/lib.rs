@@ -9,7 +9,7 @@
 //! - [`store`]: facts in SQL, immutable artifacts in files or a bucket.
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
 //! - [`runs`]: the worker that fits one run after the other, and what the trainers of a cluster tell each other of runs.
-//! - [`classify`]: a head's answer.
+//! - [`classify`]: a head's answer. [`compare`]: two versions beside each other.
 //! - [`service`] is gRPC.
 //!
 //! Around it: [`config`], [`error`], [`names`], [`paging`].
@@ -19,6 +19,7 @@
 extern crate self as graft_trainer;
 
 pub mod classify;
+pub mod compare;
 pub mod config;
 pub mod content;
 pub mod embed;

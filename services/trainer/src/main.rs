@@ -15,6 +15,7 @@ use graft_proto::v1::{
 };
 use graft_trainer::{
     classify::{Answerer, HeadCache, Pool},
+    compare::Comparer,
     config::Config,
     embed::Extractor,
     runs::Runs,
@@ -52,7 +53,9 @@ async fn run(config: Config) -> Result<()> {
 
     let store = Store::open_at(&config.location(graft_pull::place::environment())).await?;
     let extractor = Extractor::new(&config.extractor).context("extractor")?;
-    let runs = Runs::start(store.clone(), config.training_mib as usize * (1 << 20), stop.clone()).await?;
+    let training_bytes = config.training_mib as usize * (1 << 20);
+    let runs = Runs::start(store.clone(), training_bytes, stop.clone()).await?;
+    let comparer = Comparer::new(store.clone(), training_bytes);
     let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
 
     macro_rules! sized {
@@ -66,7 +69,7 @@ async fn run(config: Config) -> Result<()> {
     let classifier = Classifier::new(answerer, extractor, calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

@@ -30,13 +30,28 @@ impl Default for Tenant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name(String);
 
-/// `NAME`, a head's newest version, or `NAME@VERSION`.
+/// A name for a version of a head that can be moved to another version. It is never digits alone: those are a version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alias(Name);
+
+/// `NAME`, a head's newest version; `NAME@VERSION`; or `NAME@ALIAS`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HeadRef {
     /// The head.
     pub name: Name,
-    /// The version; the newest unless told.
-    pub version: Option<u32>,
+    /// Which of its versions.
+    pub which: Which,
+}
+
+/// A version of a head.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    /// The newest.
+    Newest,
+    /// The one of this number.
+    Version(u32),
+    /// The one that this alias is on.
+    Alias(Alias),
 }
 
 impl Tenant {
@@ -85,27 +100,80 @@ impl fmt::Display for Name {
     }
 }
 
+impl Alias {
+    /// Check an alias; `field` is the request's field that holds it.
+    pub fn parse(field: &str, text: &str) -> Result<Alias, Status> {
+        if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+            let message = format!("`{}` is a version; an alias is not digits alone", status::quoted(text));
+            return Err(status::invalid(field, message));
+        }
+        Ok(Alias(Name::parse(field, text)?))
+    }
+
+    /// As the store has it.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl HeadRef {
-    /// Check a head's name with or without a version.
+    /// Check a head's name with or without a version or an alias.
     pub fn parse(field: &str, text: &str) -> Result<HeadRef, Status> {
-        let Some((name, version)) = text.split_once('@') else {
-            return Ok(HeadRef { name: Name::parse(field, text)?, version: None });
+        let (name, which) = match text.split_once('@') {
+            None => (text, Which::Newest),
+            Some((name, which)) => (name, Which::parse(field, which)?),
         };
-        let number = version.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
-            status::invalid(
-                field,
-                format!("`{}` is no version; a number from 1 on is accepted, as in fashion@3", status::quoted(version)),
-            )
-        })?;
-        Ok(HeadRef { name: Name::parse(field, name)?, version: Some(number) })
+        Ok(HeadRef { name: Name::parse(field, name)?, which })
+    }
+
+    /// A version of a head.
+    pub fn version_of(name: &Name, version: u32) -> HeadRef {
+        HeadRef { name: name.clone(), which: Which::Version(version) }
+    }
+
+    /// The version, if it is told by its number.
+    pub fn version(&self) -> Option<u32> {
+        match self.which {
+            Which::Version(version) => Some(version),
+            Which::Newest | Which::Alias(_) => None,
+        }
+    }
+
+    /// The alias, if there is one.
+    pub fn alias(&self) -> Option<&Alias> {
+        match &self.which {
+            Which::Alias(alias) => Some(alias),
+            Which::Newest | Which::Version(_) => None,
+        }
+    }
+}
+
+impl Which {
+    fn parse(field: &str, text: &str) -> Result<Which, Status> {
+        let version = text.parse().ok().filter(|version| *version > 0).map(Which::Version);
+        version.or_else(|| Alias::parse(field, text).ok().map(Which::Alias)).ok_or_else(|| {
+            let message = format!(
+                "`{}` is neither a version nor an alias; a number from 1 on is accepted, as in fashion@3, or a name, as in \
+                 fashion@production",
+                status::quoted(text)
+            );
+            status::invalid(field, message)
+        })
     }
 }
 
 impl fmt::Display for HeadRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.version {
-            Some(version) => write!(f, "{}@{version}", self.name),
-            None => write!(f, "{}", self.name),
+        match &self.which {
+            Which::Newest => write!(f, "{}", self.name),
+            Which::Version(version) => write!(f, "{}@{version}", self.name),
+            Which::Alias(alias) => write!(f, "{}@{alias}", self.name),
         }
     }
 }
@@ -150,6 +218,11 @@ pub fn check_id(field: &str, id: &str) -> Result<(), Status> {
     Err(status::invalid(field, format!("{} bytes; 1 to {ID_BYTES} bytes are accepted", id.len())))
 }
 
+/// Check what a caller says who it is; empty where it does not say.
+pub fn check_caller(field: &str, by: &str) -> Result<(), Status> {
+    if by.is_empty() { Ok(()) } else { check_label(field, by) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,10 +235,31 @@ mod tests {
         for bad in ["", "a/b", "A", "-a", ".a", "a b", "ä", &"x".repeat(64)] {
             assert!(Name::parse("name", bad).is_err(), "{bad}");
         }
-        assert_eq!(HeadRef::parse("head", "a@3").unwrap().to_string(), "a@3");
-        assert_eq!(HeadRef::parse("head", "a").unwrap().version, None);
-        for bad in ["a@", "a@0", "a@-1", "a@b", "@1", "a@1@2", "a/b@1"] {
+        assert_eq!(HeadRef::parse("head", "a").unwrap().which, Which::Newest);
+        for bad in ["a@", "a@0", "a@-1", "@1", "a@1@2", "a/b@1", "a@4294967296"] {
             assert!(HeadRef::parse("head", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_alias_is_never_taken_for_a_version() {
+        for (text, version, alias) in
+            [("a@3", Some(3), None), ("a@production", None, Some("production")), ("a@3.1", None, Some("3.1"))]
+        {
+            let found = HeadRef::parse("head", text).unwrap();
+            assert_eq!((found.version(), found.alias().map(Alias::as_str)), (version, alias), "{text}");
+            assert_eq!(found.to_string(), text);
+        }
+        for bad in ["", "7", "007", "Production", "a b", "a@b", &"x".repeat(64)] {
+            assert!(Alias::parse("alias", bad).is_err(), "{bad}");
+            assert!(bad == "7" || bad == "007" || HeadRef::parse("head", &format!("a@{bad}")).is_err(), "{bad}");
+        }
+        assert_eq!(HeadRef::parse("head", "a@7").unwrap().version(), Some(7));
+    }
+
+    #[test]
+    fn a_caller_may_say_who_it_is_in_a_line() {
+        assert!(check_caller("by", "").is_ok() && check_caller("by", "Zoë, CI run 7").is_ok());
+        assert!(check_caller("by", "a\nb").is_err() && check_caller("by", &"x".repeat(129)).is_err());
     }
 }

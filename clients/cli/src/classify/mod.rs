@@ -34,7 +34,7 @@ const USUAL_TOP_K_OF_MANY: u32 = 1;
 #[derive(Args)]
 #[command(group(ArgGroup::new("many").args(["heads", "every_head_of"])))]
 pub struct Classify {
-    /// The head: NAME for its newest version, or NAME@VERSION. Left out where --head or --every-head-of name heads.
+    /// The head: NAME for its newest version, NAME@VERSION or NAME@ALIAS. Left out where --head or --every-head-of name heads.
     #[arg(required_unless_present_all = ["rows", "many"])]
     head: Option<String>,
     /// Image files.
@@ -46,6 +46,9 @@ pub struct Classify {
     /// Every head of this backbone, or of an embedding space NAME@HASH.
     #[arg(long, value_name = "BACKBONE")]
     every_head_of: Option<String>,
+    /// With --every-head-of: the version of each head that has this alias; the newest unless told.
+    #[arg(long, value_name = "ALIAS", requires = "every_head_of")]
+    alias: Option<String>,
     /// Rows of pixels instead: a .csv or .csv.gz file as for import; its labels are shown beside the predictions.
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     rows: Option<PathBuf>,
@@ -83,7 +86,10 @@ impl Classify {
         let options = ClassifyOptions {
             head: self.head.clone().unwrap_or_default(),
             heads: self.heads.clone(),
-            every_head: self.every_head_of.clone().map(|space| EveryHead { space }),
+            every_head: self
+                .every_head_of
+                .clone()
+                .map(|space| EveryHead { space, alias: self.alias.clone().unwrap_or_default() }),
             top_k: self.top_k.unwrap_or(usual),
             detect_unknown: self.unknown,
         };

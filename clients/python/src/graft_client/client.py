@@ -215,14 +215,19 @@ class Graft:
         return [(prediction.label, prediction.probability) for prediction in answer.predictions]
 
     def classify_many(
-        self, picture: Picture, heads: Sequence[str] = (), every_head_of: str | None = None, top_k: int = 1
+        self,
+        picture: Picture,
+        heads: Sequence[str] = (),
+        every_head_of: str | None = None,
+        alias: str = "",
+        top_k: int = 1,
     ) -> list[HeadAnswer]:
         """The answers of many heads for one picture, which is embedded once.
 
-        They are those named by `heads`, in this order, or all of a backbone or embedding space (NAME@HASH), sorted by name. One
-        that cannot answer says why; if none can, the call is refused.
+        They are those named by `heads`, in this order, or all of a backbone or embedding space (NAME@HASH), sorted by name:
+        the newest versions, or those that have `alias`. One that cannot answer says why; if none can, the call is refused.
         """
-        every = None if every_head_of is None else classifier_pb2.EveryHead(space=every_head_of)
+        every = None if every_head_of is None else classifier_pb2.EveryHead(space=every_head_of, alias=alias)
         what = classifier_pb2.ClassifyInput(image=image(picture))
         request = classifier_pb2.ClassifyRequest(heads=heads, every_head=every, input=what, top_k=top_k)
         return [_head_answer(one) for one in self._classifier.Classify(request).classifications]

@@ -8,7 +8,7 @@ use prost::Message;
 use rayon::prelude::*;
 use tonic::Status;
 
-use super::{cache::Candidate, head::Answer, target::Wanted};
+use super::{head::Answer, target::Wanted, together::Candidate};
 
 /// Bytes of the answers of one response, at the most.
 const MOST_BYTES: usize = MESSAGE_BYTES - (64 << 10);

@@ -6,7 +6,7 @@
 //! # Layout
 //! - [`target`]: which heads a request asks. [`input`]: the numbers of an embedding.
 //! - [`resolve`]: which versions the names stand for. [`turns`]: one look for all who ask at once.
-//! - [`cache`]: the heads, read when needed; [`kept`]: those that are kept ready.
+//! - [`cache`]: the heads, read when needed; [`kept`]: those that are kept ready. [`together`]: several at once.
 //! - [`head`]: one that is ready, and its answer. [`rows`]: the product of a linear one.
 //! - [`many`]: the answers of many heads. [`pool`]: the threads that they are made on.
 
@@ -26,6 +26,7 @@ pub mod pool;
 pub mod resolve;
 pub mod rows;
 pub mod target;
+pub mod together;
 pub mod turns;
 
 pub use cache::HeadCache;

@@ -126,7 +126,9 @@ impl Resolver {
             Question::Head(tenant, wanted) => {
                 (tenant, self.store.resolve_head(tenant, wanted).await?.into_iter().collect())
             }
-            Question::Every(tenant, every) => (tenant, self.store.heads_of_space(tenant, &every.space, most).await?),
+            Question::Every(tenant, every) => {
+                (tenant, self.store.heads_of_space(tenant, &every.space, every.alias.as_ref(), most).await?)
+            }
         };
         let found = resolved(tenant, rows);
         // What there is not may come any moment, and whoever made it asks for it at once.
@@ -179,6 +181,38 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{place::Place, serving::tests::put};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_another_replica_changes_is_seen_in_time_and_what_this_one_changes_at_once() {
+        let place = Place::cluster().await;
+        let (here, there) = (place.open().await, place.open().await);
+        let wanted = HeadRef::parse("head", "a").unwrap();
+        let version = async |resolver: &Resolver| {
+            let found = resolver.head(&Tenant::default(), &wanted).await.unwrap();
+            found.map(|resolved| resolved.version.version)
+        };
+        let hours = Resolver { holds: Duration::from_secs(3600), ..Resolver::new(here.clone()) };
+        let never = Resolver { holds: Duration::ZERO, ..Resolver::new(here.clone()) };
+        assert_eq!(version(&hours).await, None);
+        put(&there, "a", "net@0").await;
+        assert_eq!(version(&hours).await, Some(1), "what there is not is not remembered");
+        put(&there, "a", "net@0").await;
+        assert_eq!((version(&hours).await, version(&never).await), (Some(1), Some(2)));
+        put(&here, "other", "net@0").await;
+        assert_eq!(version(&hours).await, Some(2));
+
+        let every = EverySpec { space: "net@0".into(), alias: None };
+        let names = async || {
+            let found = hours.every(&Tenant::default(), &every, 9).await.unwrap();
+            found.iter().map(|resolved| resolved.version.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names().await, ["a", "other"]);
+        put(&there, "b", "net@0").await;
+        assert_eq!(names().await, ["a", "other"]);
+        hours.forget_every(&Tenant::default(), &every);
+        assert_eq!(names().await, ["a", "b", "other"]);
+    }
 
     fn told(versions: u32) -> Told {
         let row = |version| Resolved::new(&Tenant::default(), "h", version, "net@0".into(), 8);
@@ -186,7 +220,7 @@ mod tests {
     }
 
     fn question(space: &str) -> Question {
-        Question::Every(Tenant::default(), EverySpec { space: space.into() })
+        Question::Every(Tenant::default(), EverySpec { space: space.into(), alias: None })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use graft_chassis::status;
 use graft_proto::v1::EveryHead;
 use tonic::Status;
 
-use crate::names::HeadRef;
+use crate::names::{Alias, HeadRef};
 
 /// Heads that a request may name, at the most.
 const MOST_NAMED: usize = 1000;
@@ -34,6 +34,8 @@ pub enum Target {
 pub struct EverySpec {
     /// The embedding space, NAME@HASH.
     pub space: String,
+    /// The versions that this alias is on; the newest unless told.
+    pub alias: Option<Alias>,
 }
 
 /// What a caller wants to be told.
@@ -57,7 +59,10 @@ impl Target {
                     let message = format!("{} bytes; NAME@HASH or a backbone's name is accepted", every.space.len());
                     return Err(status::invalid(&field, message));
                 }
-                Ok(Target::Every(EverySpec { space: every.space }))
+                let field = format!("{prefix}every_head.alias");
+                let alias = Some(every.alias).filter(|alias| !alias.is_empty());
+                let alias = alias.map(|alias| Alias::parse(&field, &alias)).transpose()?;
+                Ok(Target::Every(EverySpec { space: every.space, alias }))
             }
             ("", heads, None) if heads.len() <= MOST_NAMED => {
                 let heads = heads.iter().map(|head| HeadRef::parse(&several, head));
@@ -109,7 +114,12 @@ mod tests {
 
     fn parse(head: &str, heads: &[&str], every: Option<&str>) -> Result<Target, Status> {
         let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
-        Target::parse("options.", head, &heads, every.map(|space| EveryHead { space: space.into() }))
+        Target::parse(
+            "options.",
+            head,
+            &heads,
+            every.map(|space| EveryHead { space: space.into(), alias: "champion".into() }),
+        )
     }
 
     #[test]
@@ -117,7 +127,8 @@ mod tests {
         let head = |text| HeadRef::parse("head", text).unwrap();
         assert_eq!(parse("a@2", &[], None).unwrap(), Target::One(head("a@2")));
         assert_eq!(parse("", &["a", "b@1"], None).unwrap(), Target::Several(vec![head("a"), head("b@1")]));
-        let every = |space: &str| Target::Every(EverySpec { space: space.into() });
+        let alias = Alias::parse("alias", "champion").ok();
+        let every = |space: &str| Target::Every(EverySpec { space: space.into(), alias: alias.clone() });
         assert_eq!(parse("", &[], Some("net@0")).unwrap(), every("net@0"));
         assert_eq!(parse("", &[], Some("")).unwrap(), every(""));
         for (refused, word) in [
@@ -128,6 +139,10 @@ mod tests {
             (parse("", &["a", "B"], None), "options.heads: `B`"),
             (parse("", &vec!["a"; 1001], None), "1001 heads; 1 to 1000"),
             (parse("", &[], Some(&"x".repeat(257))), "options.every_head.space: 257 bytes"),
+            (
+                Target::parse("", "", &[], Some(EveryHead { alias: "7".into(), ..Default::default() })),
+                "every_head.alias: `7`",
+            ),
         ] {
             let refused = refused.unwrap_err();
             assert!(refused.code() == Code::InvalidArgument && refused.message().contains(word), "{refused:?}");

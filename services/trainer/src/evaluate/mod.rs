@@ -10,7 +10,7 @@
 //! - [`calibration`]: whether probabilities can be believed, and the temperature that makes them so.
 //! - [`unknown`]: the confidence below which an answer is no answer.
 //! - [`bootstrap`]: how sure the figures are.
-//! - [`mistakes`]: the surest wrong answers.
+//! - [`mistakes`]: the surest wrong answers. [`mcnemar`]: whether one of two heads is better, or was lucky.
 //! - [`label_errors`]: labels that are likely wrong. [`forecast`]: what more data would give.
 //! - [`sets`]: all of it for heads that give each example a set of labels.
 //! - [`duplicates`]: pictures of the test split that are nearly in the train split.
@@ -22,6 +22,7 @@ pub mod duplicates;
 pub mod forecast;
 pub mod label_errors;
 pub mod loss;
+pub mod mcnemar;
 pub mod mistakes;
 pub mod ranking;
 pub mod sets;

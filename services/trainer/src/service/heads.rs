@@ -2,16 +2,20 @@
 
 use graft_chassis::status;
 use graft_proto::v1::{
-    DeleteHeadRequest, DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListHeadsRequest, ListHeadsResponse,
-    Report, head_service_server::HeadService,
+    CompareHeadsRequest, CompareHeadsResponse, DeleteAliasRequest, DeleteAliasResponse, DeleteHeadRequest,
+    DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListAliasesRequest, ListAliasesResponse,
+    ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest, ListPromotionsResponse, PromoteHeadRequest,
+    PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse, head_service_server::HeadService,
 };
 use tonic::{Request, Response, Status};
 
+use super::{aliases, compare, promote};
 use crate::{
     classify::HeadCache,
-    names::{HeadRef, Tenant},
+    compare::Comparer,
+    names::{Alias, HeadRef, Tenant, Which},
     paging::Page,
-    store::Store,
+    store::{Store, heads::Deleted},
 };
 
 /// Warnings of a head in a list, at the most: the gravest.
@@ -22,12 +26,13 @@ const LISTED_WARNINGS: usize = 3;
 pub struct Heads {
     store: Store,
     ready: HeadCache,
+    comparer: Comparer,
 }
 
 impl Heads {
-    /// Serve the heads of `store`, of which some are `ready`.
-    pub fn new(store: Store, ready: HeadCache) -> Heads {
-        Heads { store, ready }
+    /// Serve the heads of `store`, of which some are `ready`, and compare them with `comparer`.
+    pub fn new(store: Store, ready: HeadCache, comparer: Comparer) -> Heads {
+        Heads { store, ready, comparer }
     }
 }
 
@@ -38,8 +43,31 @@ pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Resul
 
 /// The status that says that there is no such head.
 pub fn missing(wanted: &HeadRef) -> Status {
-    let hint = "see `graft heads` for those there are; `graft train` makes one";
+    let hint = match &wanted.which {
+        Which::Newest | Which::Version(_) => "see `graft heads` for those there are; `graft train` makes one",
+        Which::Alias(_) => "see `graft heads aliases` for those there are; `graft promote` makes one",
+    };
     status::not_found("head", &wanted.to_string(), hint)
+}
+
+/// Why a head is not deleted that aliases are on.
+fn held(wanted: &HeadRef, aliases: &[(String, u32)]) -> Status {
+    let name = &wanted.name;
+    let each = aliases.iter().map(|(alias, version)| format!("`{alias}` is on {name}@{version}"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{wanted} is in use: {each}; put it on another version (`graft promote`) or delete it (`graft heads unalias`) first"
+    );
+    status::precondition("name", message)
+}
+
+/// Why an alias is no name of what to delete.
+fn is_alias(wanted: &HeadRef, alias: &Alias) -> Status {
+    let message = format!(
+        "{wanted} names a version by its alias; name the version by its number to delete it, or delete the alias `{alias}` \
+         with DeleteAlias (`graft heads unalias`)"
+    );
+    status::invalid("name", message)
 }
 
 /// A report as lists have it: its figures and warnings, without what grows with the classes or the examples.
@@ -61,14 +89,18 @@ fn shorten(report: &mut Report) {
 impl HeadService for Heads {
     async fn get_head(&self, request: Request<GetHeadRequest>) -> Result<Response<GetHeadResponse>, Status> {
         let wanted = HeadRef::parse("name", &request.get_ref().name)?;
-        let head = existing(&self.store, &Tenant::of(&request), &wanted).await?;
+        let tenant = Tenant::of(&request);
+        let mut head = existing(&self.store, &tenant, &wanted).await?;
+        self.store.name_aliases(&tenant, std::slice::from_mut(&mut head)).await?;
         Ok(Response::new(GetHeadResponse { head: Some(head) }))
     }
 
     async fn list_heads(&self, request: Request<ListHeadsRequest>) -> Result<Response<ListHeadsResponse>, Status> {
         let page = Page::parse(request.get_ref().page_size, &request.get_ref().page_token)?;
-        let mut heads = self.store.heads(&Tenant::of(&request), &page.after, page.read()).await?;
+        let tenant = Tenant::of(&request);
+        let mut heads = self.store.heads(&tenant, &page.after, page.read()).await?;
         let next_page_token = page.cut(&mut heads, |head| &head.name);
+        self.store.name_aliases(&tenant, &mut heads).await?;
         heads.iter_mut().filter_map(|head| head.report.as_mut()).for_each(shorten);
         let next_page_token = Page::cut_by_bytes(&mut heads, next_page_token, |head| &head.name);
         Ok(Response::new(ListHeadsResponse { heads, next_page_token }))
@@ -77,14 +109,70 @@ impl HeadService for Heads {
     async fn delete_head(&self, request: Request<DeleteHeadRequest>) -> Result<Response<DeleteHeadResponse>, Status> {
         let wanted = HeadRef::parse("name", &request.get_ref().name)?;
         let tenant = Tenant::of(&request);
-        if !self.store.delete_head(&tenant, &wanted).await? {
-            return Err(status::not_found(
-                "head",
-                &wanted.to_string(),
-                "nothing was deleted; see `graft heads` for those there are",
-            ));
+        if let Some(alias) = wanted.alias() {
+            return Err(is_alias(&wanted, alias));
+        }
+        match self.store.delete_head(&tenant, &wanted).await? {
+            Deleted::Done => {}
+            Deleted::Held(aliases) => return Err(held(&wanted, &aliases)),
+            Deleted::Nothing => {
+                return Err(status::not_found(
+                    "head",
+                    &wanted.to_string(),
+                    "nothing was deleted; see `graft heads` for those there are",
+                ));
+            }
         }
         self.ready.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))
+    }
+
+    async fn promote_head(
+        &self,
+        request: Request<PromoteHeadRequest>,
+    ) -> Result<Response<PromoteHeadResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(promote::promote(&self.store, &self.comparer, &tenant, request.into_inner()).await?))
+    }
+
+    async fn roll_back_head(
+        &self,
+        request: Request<RollBackHeadRequest>,
+    ) -> Result<Response<RollBackHeadResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(aliases::roll_back(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn delete_alias(
+        &self,
+        request: Request<DeleteAliasRequest>,
+    ) -> Result<Response<DeleteAliasResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(aliases::delete(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn list_aliases(
+        &self,
+        request: Request<ListAliasesRequest>,
+    ) -> Result<Response<ListAliasesResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(aliases::list(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn list_promotions(
+        &self,
+        request: Request<ListPromotionsRequest>,
+    ) -> Result<Response<ListPromotionsResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(aliases::history(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn compare_heads(
+        &self,
+        request: Request<CompareHeadsRequest>,
+    ) -> Result<Response<CompareHeadsResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        let found = compare::compare(&self.store, &self.comparer, &tenant, request.into_inner()).await?;
+        Ok(Response::new(found))
     }
 }

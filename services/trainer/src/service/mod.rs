@@ -4,18 +4,22 @@
 //! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`augmentation`] what
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
-//! - [`heads`] is `graft.v1.HeadService`.
+//! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
+//!   [`compare`] is that about two versions.
 //! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 
 use futures::stream::BoxStream;
 use tonic::Status;
 
+pub mod aliases;
 pub mod augmentation;
 pub mod classifier;
 pub mod classify_stream;
+pub mod compare;
 pub mod datasets;
 pub mod examples;
 pub mod heads;
+pub mod promote;
 pub mod runs;
 pub mod snapshots;
 

@@ -14,8 +14,23 @@ use super::{
 use crate::{
     error::StoreError,
     fit::head,
-    names::{HeadRef, Tenant},
+    names::{Alias, HeadRef, Tenant},
 };
+
+/// The rows of the version that is meant, or of all if it is the newest. Parameters: tenant, name, version, alias.
+const MEANT: &str = "tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)
+    AND (?4 IS NULL OR version = (SELECT a.version FROM aliases a WHERE a.tenant = ?1 AND a.head = ?2 AND a.alias = ?4))";
+
+/// What came of deleting a head, or a version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Done,
+    /// There was none.
+    Nothing,
+    /// It is there: these aliases are on it, with the versions that they are on.
+    Held(Vec<(String, u32)>),
+}
 
 impl Store {
     /// Write the next version of a head, and that `run` has succeeded with it: the weights first, then both rows in one
@@ -72,30 +87,29 @@ impl Store {
         Ok(Some(run))
     }
 
-    /// A version of a head; the newest unless told.
+    /// A version of a head. Its aliases are left out.
     pub async fn head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<Head>, StoreError> {
-        let message: Option<Vec<u8>> = sql::query_scalar(
-            "SELECT message FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)
-             ORDER BY version DESC LIMIT 1",
-        )
-        .bind(tenant.as_str())
-        .bind(wanted.name.as_str())
-        .bind(wanted.version)
-        .fetch_optional(&self.sql)
-        .await?;
+        let text = format!("SELECT message FROM heads WHERE {MEANT} ORDER BY version DESC LIMIT 1");
+        let message: Option<Vec<u8>> = sql::query_scalar(sqlx::AssertSqlSafe(text))
+            .bind(tenant.as_str())
+            .bind(wanted.name.as_str())
+            .bind(wanted.version())
+            .bind(wanted.alias().map(Alias::to_string))
+            .fetch_optional(&self.sql)
+            .await?;
         message.map(decode).transpose()
     }
 
     /// The number of the version that is meant, if there is one.
     pub async fn version(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<u32>, StoreError> {
-        let version: Option<u32> = sql::query_scalar(
-            "SELECT MAX(version) FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)",
-        )
-        .bind(tenant.as_str())
-        .bind(wanted.name.as_str())
-        .bind(wanted.version)
-        .fetch_one(&self.sql)
-        .await?;
+        let text = format!("SELECT MAX(version) FROM heads WHERE {MEANT}");
+        let version: Option<u32> = sql::query_scalar(sqlx::AssertSqlSafe(text))
+            .bind(tenant.as_str())
+            .bind(wanted.name.as_str())
+            .bind(wanted.version())
+            .bind(wanted.alias().map(Alias::to_string))
+            .fetch_one(&self.sql)
+            .await?;
         Ok(version)
     }
 
@@ -115,7 +129,7 @@ impl Store {
         Ok(Some(weights))
     }
 
-    /// The newest versions of at most `most` heads whose names come after `after`, sorted by name.
+    /// The newest versions of at most `most` heads whose names come after `after`, sorted by name. Their aliases are left out.
     pub async fn heads(&self, tenant: &Tenant, after: &str, most: u32) -> Result<Vec<Head>, StoreError> {
         let messages: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT h.message FROM heads h
@@ -131,16 +145,28 @@ impl Store {
         messages.into_iter().map(decode).collect()
     }
 
-    /// Delete a version of a head, or all of them. `false` if there is none. The files go at the next start.
-    pub async fn delete_head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<bool, StoreError> {
+    /// Delete a version of a head, or all of them, unless an alias is on what would go. The files go at the next start.
+    pub async fn delete_head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Deleted, StoreError> {
+        let Some(mut write) = self.write_to_head(tenant, &wanted.name).await? else { return Ok(Deleted::Nothing) };
+        let held = sql::query(
+            "SELECT alias, version FROM aliases WHERE tenant = ?1 AND head = ?2 AND (?3 IS NULL OR version = ?3)
+             ORDER BY alias",
+        );
+        let held = held.bind(tenant.as_str()).bind(wanted.name.as_str()).bind(wanted.version());
+        let held = held.fetch_all(&mut *write).await?;
+        if !held.is_empty() {
+            let each = held.iter().map(|row| Ok((row.try_get("alias")?, row.try_get("version")?)));
+            return Ok(Deleted::Held(each.collect::<Result<_, StoreError>>()?));
+        }
         let done = sql::query("DELETE FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
             .bind(tenant.as_str())
             .bind(wanted.name.as_str())
-            .bind(wanted.version)
-            .execute(&self.sql)
+            .bind(wanted.version())
+            .execute(&mut *write)
             .await?;
+        write.commit().await?;
         self.heads_changed();
-        Ok(done.rows_affected() > 0)
+        Ok(if done.rows_affected() > 0 { Deleted::Done } else { Deleted::Nothing })
     }
 
     /// Every file of weights that counts.
@@ -186,8 +212,8 @@ mod tests {
         assert!(store.take_run("me").await.unwrap().is_none());
         assert_eq!(store.weights(&tenant, "h", 1).await.unwrap(), Some(weights.clone()));
 
-        assert!(store.delete_head(&tenant, &wanted("h@2")).await.unwrap());
-        assert!(!store.delete_head(&tenant, &wanted("h@2")).await.unwrap());
+        assert_eq!(store.delete_head(&tenant, &wanted("h@2")).await.unwrap(), Deleted::Done);
+        assert_eq!(store.delete_head(&tenant, &wanted("h@2")).await.unwrap(), Deleted::Nothing);
         assert_eq!(store.version(&tenant, &wanted("h@2")).await.unwrap(), None);
         assert_eq!(store.version(&tenant, &wanted("h")).await.unwrap(), Some(1));
         assert_eq!(register("r3").await, 3, "the number of a deleted version is not given again");

@@ -14,7 +14,8 @@
 //! - [`segments`]: files of embeddings; `places`: which embedding is where; [`views`]: further views of images; `add` adds
 //!   examples with all of them.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
-//! - [`heads`]: versions of heads. [`serving`]: what serving asks of them.
+//! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves. [`serving`]: what
+//!   serving asks of them.
 
 use std::{
     fs::File,
@@ -34,6 +35,7 @@ use self::{
 use crate::error::StoreError;
 
 mod add;
+pub mod aliases;
 pub mod appearances;
 pub mod datasets;
 pub mod examples;
@@ -78,7 +80,7 @@ impl Store {
         self.head_changes.load(Ordering::Acquire)
     }
 
-    /// Heads were registered or deleted.
+    /// Heads were registered or deleted, or aliases moved.
     fn heads_changed(&self) {
         self.head_changes.fetch_add(1, Ordering::Release);
     }

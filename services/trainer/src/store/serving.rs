@@ -6,7 +6,7 @@ use graft_proto::v1::Head;
 use super::{Store, heads::decode, sql};
 use crate::{
     error::StoreError,
-    names::{HeadRef, Tenant},
+    names::{Alias, HeadRef, Tenant},
 };
 
 /// Heads that are noted at once, at the most.
@@ -48,20 +48,30 @@ impl Store {
         }
     }
 
-    /// The newest version that each head has in `space`, sorted by name; at most `most`.
-    pub async fn heads_of_space(&self, tenant: &Tenant, space: &str, most: u32) -> Result<Vec<VersionRow>, StoreError> {
+    /// The newest version that each head has in `space`, or the one that its `alias` is on, where that is of the space; sorted by
+    /// name, at most `most`.
+    pub async fn heads_of_space(
+        &self,
+        tenant: &Tenant,
+        space: &str,
+        alias: Option<&Alias>,
+        most: u32,
+    ) -> Result<Vec<VersionRow>, StoreError> {
         self.note_spaces(tenant).await?;
-        let rows = sql::query(
-            "SELECT h.name, h.version, h.bytes FROM heads h WHERE h.tenant = ?1 AND h.space = ?2
-               AND h.version = (SELECT MAX(version) FROM heads n
-                                WHERE n.tenant = h.tenant AND n.space = h.space AND n.name = h.name)
-             ORDER BY h.name LIMIT ?3",
-        )
-        .bind(tenant.as_str())
-        .bind(space)
-        .bind(most)
-        .fetch_all(&self.sql)
-        .await?;
+        let version = match alias {
+            None => "SELECT MAX(n.version) FROM heads n WHERE n.tenant = ?1 AND n.space = ?2 AND n.name = h.name",
+            Some(_) => "SELECT a.version FROM aliases a WHERE a.tenant = ?1 AND a.head = h.name AND a.alias = ?4",
+        };
+        let text = format!(
+            "SELECT h.name, h.version, h.bytes FROM heads h
+             WHERE h.tenant = ?1 AND h.space = ?2 AND h.version = ({version}) ORDER BY h.name LIMIT ?3"
+        );
+        let query = sql::query(sqlx::AssertSqlSafe(text)).bind(tenant.as_str()).bind(space).bind(most);
+        let query = match alias {
+            None => query,
+            Some(alias) => query.bind(alias.as_str()),
+        };
+        let rows = query.fetch_all(&self.sql).await?;
         let row = |row: &sql::Row| {
             let (name, version, bytes) =
                 (row.try_get("name")?, row.try_get("version")?, row.try_get::<i64, _>("bytes")?);
@@ -125,18 +135,24 @@ pub(super) fn size_in_memory(head: &Head, file: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use graft_proto::v1::{TrainingRun, TrainingState};
 
     use super::*;
     use crate::{
         fit::head,
-        store::place::{Place, in_both},
+        names::Name,
+        store::{
+            aliases::{Action, Change},
+            heads::Deleted,
+            place::{Place, in_both},
+        },
     };
 
     in_both!(each_head_of_a_space_is_told_with_its_newest_version_there, what_was_not_noted_is_noted);
 
-    async fn put(store: &Store, name: &str, space: &str) {
+    /// Register a version of a head of one number and two labels.
+    pub(crate) async fn put(store: &Store, name: &str, space: &str) {
         let tenant = Tenant::default();
         let id = format!("{name} {space} {}", uuid::Uuid::now_v7());
         let run = TrainingRun { id, head: name.into(), state: TrainingState::Queued as i32, ..Default::default() };
@@ -149,7 +165,7 @@ mod tests {
     }
 
     async fn names(store: &Store, space: &str, most: u32) -> Vec<String> {
-        let rows = store.heads_of_space(&Tenant::default(), space, most).await.unwrap();
+        let rows = store.heads_of_space(&Tenant::default(), space, None, most).await.unwrap();
         rows.iter().map(|row| format!("{}@{}", row.name, row.version)).collect()
     }
 
@@ -168,10 +184,28 @@ mod tests {
         assert_eq!(names(&store, "other@1", 9).await, ["a.b@3"]);
         assert!(names(&store, "net", 9).await.is_empty());
         let other = Tenant::stored("other".into());
-        assert!(store.heads_of_space(&other, "net@0", 9).await.unwrap().is_empty());
+        assert!(store.heads_of_space(&other, "net@0", None, 9).await.unwrap().is_empty());
+
+        let champion = Alias::parse("alias", "champion").unwrap();
+        for (head, version) in [("a-z", 1), ("a.b", 1)] {
+            let head = Name::parse("head", head).unwrap();
+            let action = Action::Promote { version, forced: false };
+            let before = store.head_changes();
+            let change = Change { head: &head, alias: &champion, action, seen: None, by: "me" };
+            store.change_alias(&Tenant::default(), &change).await.unwrap();
+            assert_ne!(store.head_changes(), before, "what was known before may be old");
+        }
+        let of_alias = async |space| {
+            let rows = store.heads_of_space(&Tenant::default(), space, Some(&champion), 9).await.unwrap();
+            rows.iter().map(|row| format!("{}@{}", row.name, row.version)).collect::<Vec<_>>()
+        };
+        assert_eq!(of_alias("net@0").await, ["a-z@1", "a.b@1"]);
+        assert!(of_alias("other@1").await.is_empty(), "the version that the alias is on is of another space");
+        let by_alias = store.resolve_head(&Tenant::default(), &wanted("a.b@champion")).await.unwrap().unwrap();
+        assert_eq!((by_alias.version, by_alias.space.as_str()), (1, "net@0"));
 
         let before = store.head_changes();
-        assert!(store.delete_head(&Tenant::default(), &wanted("a.b@2")).await.unwrap());
+        assert_eq!(store.delete_head(&Tenant::default(), &wanted("a.b@2")).await.unwrap(), Deleted::Done);
         assert_ne!(store.head_changes(), before, "what was known before may be old");
         assert_eq!(names(&store, "net@0", 9).await, ["a-z@1", "a.b@1", "b@1"]);
         assert_eq!(store.resolve_head(&Tenant::default(), &wanted("a.b@2")).await.unwrap(), None);
@@ -187,12 +221,12 @@ mod tests {
         for name in ["a", "b"] {
             put(&store, name, "net@0").await;
         }
-        let noted = store.heads_of_space(&Tenant::default(), "net@0", 9).await.unwrap();
+        let noted = store.heads_of_space(&Tenant::default(), "net@0", None, 9).await.unwrap();
         assert!(noted.len() == 2 && noted.iter().all(|row| row.bytes > 0));
         let forget =
             async || sql::query("UPDATE heads SET space = NULL, bytes = NULL").execute(&store.sql).await.unwrap();
         forget().await;
-        assert_eq!(store.heads_of_space(&Tenant::default(), "net@0", 9).await.unwrap(), noted);
+        assert_eq!(store.heads_of_space(&Tenant::default(), "net@0", None, 9).await.unwrap(), noted);
         forget().await;
         assert_eq!(store.resolve_head(&Tenant::default(), &wanted("a")).await.unwrap().as_ref(), noted.first());
     }

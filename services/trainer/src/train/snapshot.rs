@@ -81,6 +81,11 @@ impl Snapshot {
         [&train[..], validation, test].concat().into_iter().map(|index| self.hashes[index]).collect()
     }
 
+    /// The images of some examples.
+    pub fn hashes_of(&self, indices: &[usize]) -> Vec<ContentHash> {
+        indices.iter().map(|index| self.hashes[*index]).collect()
+    }
+
     /// The images and views of `rows`, then the images to measure on.
     pub fn keys(&self, rows: &FitRows) -> Vec<ViewKey> {
         let key = |(index, view): (usize, u32)| ViewKey { hash: self.hashes[index], view };

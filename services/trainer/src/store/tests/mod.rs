@@ -1,5 +1,6 @@
 //! Tests of the state as a whole.
 
+mod aliases;
 mod leases;
 mod opening;
 mod outage;
