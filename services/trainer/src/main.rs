@@ -62,10 +62,10 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
-    let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
+    let classifier = Classifier::new(heads.clone(), extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, extractor)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

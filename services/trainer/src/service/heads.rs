@@ -2,13 +2,16 @@
 
 use graft_chassis::status;
 use graft_proto::v1::{
-    DeleteHeadRequest, DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListHeadsRequest, ListHeadsResponse,
-    Report, head_service_server::HeadService,
+    DeleteHeadRequest, DeleteHeadResponse, ExportHeadRequest, ExportHeadResponse, GetHeadRequest, GetHeadResponse,
+    Head, ImportHeadRequest, ImportHeadResponse, ListHeadsRequest, ListHeadsResponse, Report,
+    head_service_server::HeadService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
+use super::{Answers, exchange::Exchange};
 use crate::{
     classify::HeadCache,
+    embed::Extractor,
     names::{HeadRef, Tenant},
     paging::Page,
     store::Store,
@@ -22,12 +25,14 @@ const LISTED_WARNINGS: usize = 3;
 pub struct Heads {
     store: Store,
     ready: HeadCache,
+    exchange: Exchange,
 }
 
 impl Heads {
-    /// Serve the heads of `store`, of which some are `ready`.
-    pub fn new(store: Store, ready: HeadCache) -> Heads {
-        Heads { store, ready }
+    /// Serve the heads of `store`, of which some are `ready`. `extractor` knows the backbones of those that are imported.
+    pub fn new(store: Store, ready: HeadCache, extractor: Extractor) -> Heads {
+        let exchange = Exchange::new(store.clone(), extractor);
+        Heads { store, ready, exchange }
     }
 }
 
@@ -81,5 +86,24 @@ impl HeadService for Heads {
         }
         self.ready.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))
+    }
+
+    async fn import_head(
+        &self,
+        request: Request<Streaming<ImportHeadRequest>>,
+    ) -> Result<Response<ImportHeadResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        let head = self.exchange.import(&tenant, request.into_inner()).await?;
+        Ok(Response::new(ImportHeadResponse { head: Some(head) }))
+    }
+
+    type ExportHeadStream = Answers<ExportHeadResponse>;
+
+    async fn export_head(
+        &self,
+        request: Request<ExportHeadRequest>,
+    ) -> Result<Response<Self::ExportHeadStream>, Status> {
+        let wanted = HeadRef::parse("name", &request.get_ref().name)?;
+        Ok(Response::new(self.exchange.export(&Tenant::of(&request), &wanted).await?))
     }
 }

@@ -4,7 +4,7 @@
 //! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`augmentation`] what
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
-//! - [`heads`] is `graft.v1.HeadService`.
+//! - [`heads`] is `graft.v1.HeadService`; [`exchange`] is its calls that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
 
 use futures::stream::BoxStream;
@@ -14,6 +14,7 @@ pub mod augmentation;
 pub mod classifier;
 pub mod datasets;
 pub mod examples;
+pub mod exchange;
 pub mod heads;
 pub mod runs;
 pub mod snapshots;
