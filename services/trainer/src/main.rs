@@ -66,10 +66,10 @@ async fn run(config: Config) -> Result<()> {
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
     let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
-    let classifier = Classifier::new(answerer, extractor, calls, streams);
+    let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

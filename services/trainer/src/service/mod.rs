@@ -5,7 +5,7 @@
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
-//!   [`compare`] is that about two versions.
+//!   [`compare`] is that about two versions; [`exchange`] are those that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 
 use futures::stream::BoxStream;
@@ -18,6 +18,7 @@ pub mod classify_stream;
 pub mod compare;
 pub mod datasets;
 pub mod examples;
+pub mod exchange;
 pub mod heads;
 pub mod promote;
 pub mod runs;
