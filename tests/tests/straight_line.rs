@@ -78,7 +78,7 @@ async fn an_embedding_is_classified_like_its_image() -> Result<()> {
     let mut classifier = pair.trainer.classifier_client().await?;
     let mut ask = async |input, top_k| {
         let input = Some(ClassifyInput { input: Some(input) });
-        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k, detect_unknown: false }).await
+        classifier.classify(ClassifyRequest { head: "few".into(), input, top_k, ..Default::default() }).await
     };
     let embedding = |space: &str, data: &[u8]| {
         let data = data.to_vec().into();

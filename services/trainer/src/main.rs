@@ -14,7 +14,7 @@ use graft_proto::v1::{
     head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
 };
 use graft_trainer::{
-    classify::HeadCache,
+    classify::{Answerer, HeadCache, Pool},
     compare::Comparer,
     config::Config,
     embed::Extractor,
@@ -65,10 +65,11 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
-    let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
+    let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
+    let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

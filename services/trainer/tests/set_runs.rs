@@ -161,7 +161,8 @@ async fn served_answers_are_those_that_were_measured() {
     let served = heads.get(&Tenant::default(), &HeadRef::parse("head", "scenes").unwrap()).await.unwrap();
     let (mut exact, mut given) = (0, 0);
     for index in 500..ROWS {
-        let found = served.classify(embedding(index), Wanted::check(1, false, &served).unwrap()).unwrap().predictions;
+        let wanted = Wanted { top_k: 1, detect_unknown: false };
+        let found = served.classify(&embedding(index), 1, wanted).unwrap().remove(0).predictions;
         let mut labels: Vec<&str> = found.iter().filter(|p| p.applies).map(|p| p.label.as_str()).collect();
         labels.sort_unstable();
         given += labels.len() as u64;
@@ -171,7 +172,10 @@ async fn served_answers_are_those_that_were_measured() {
     assert_eq!(f64::from(exact) / 100.0, report.accuracy);
     let counts = report.classes.iter().map(|class| class.counts.unwrap());
     assert_eq!(given, counts.map(|counts| counts.true_positives + counts.false_positives).sum::<u64>());
-    assert!(Wanted::check(1, true, &served).is_err(), "a set can be empty: there is no `unknown`");
+    assert!(
+        served.check_unknown(Wanted { top_k: 1, detect_unknown: true }).is_err(),
+        "a set can be empty: there is no `unknown`"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

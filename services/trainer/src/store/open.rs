@@ -133,13 +133,14 @@ impl Store {
         };
         let Some(bucket) = &location.bucket else {
             let files = Files::in_folder(folder).map_err(unusable)?;
-            let store = Store { sql, files, lock };
+            let store = Store { sql, files, lock, head_changes: Arc::default() };
             store.clean(&["segments", "heads", "snapshots"], Duration::ZERO).await.map_err(unusable)?;
             return Ok(store);
         };
         let url = bucket.url.url().to_string();
         let failed = |source| OpenError::Bucket { url: url.clone(), source };
-        let store = Store { sql, files: Files::in_bucket(bucket).map_err(failed)?, lock };
+        let files = Files::in_bucket(bucket).map_err(failed)?;
+        let store = Store { sql, files, lock, head_changes: Arc::default() };
         let id = store.identity().await.map_err(failed)?;
         let owner = store.files.claim(&id).await.map_err(failed)?;
         if owner != id {

@@ -123,6 +123,7 @@ impl Store {
         let promotion = record(&mut write, tenant, change, from, &step).await?;
         put(&mut write, tenant, change, step.to, promotion.number as i64).await?;
         write.commit().await?;
+        self.heads_changed();
         Ok(Changed::Done { promotion, skipped: step.skipped })
     }
 }
