@@ -1,8 +1,8 @@
 //! The gRPC services: each only translates between the API and the modules that do the work.
 //!
 //! # Layout
-//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`augmentation`] what
-//!   it says of views.
+//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`embeddings`] gives
+//!   them out, [`augmentation`] is what it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`exchange`] is its calls that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
@@ -13,6 +13,7 @@ use tonic::Status;
 pub mod augmentation;
 pub mod classifier;
 pub mod datasets;
+pub mod embeddings;
 pub mod examples;
 pub mod exchange;
 pub mod heads;
