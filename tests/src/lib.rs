@@ -8,6 +8,7 @@
 //! - [`calls`]: the few calls that most tests make. [`command`]: the `graft` command.
 //! - [`made_up`]: embeddings without images. [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
+//! - [`exported`]: exported files, read and run by Python.
 //! - [`browser`]: pages in a real browser. [`web`]: a web server of images. [`bucket`] and [`postgres`]: what they keep state in,
 //!   from `graft-backing`.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
@@ -17,6 +18,7 @@ pub mod bench;
 pub mod browser;
 pub mod calls;
 pub mod command;
+pub mod exported;
 pub mod fashion;
 pub mod forms;
 pub mod made_up;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use graft_client::{
     Graft,
-    proto::{DeleteHeadRequest, GetHeadRequest, Head, ListHeadsRequest, MultiLabelReport, Report},
+    proto::{DeleteHeadRequest, GetHeadRequest, Head, HeadOrigin, ListHeadsRequest, MultiLabelReport, Report},
 };
 use serde_json::{Value, json};
 
@@ -89,8 +89,8 @@ fn list(heads: &[Head]) -> String {
             format!("{}@{}", head.name, head.version),
             head.labels.len().to_string(),
             if report.multi_label.is_some() { "several" } else { "one" }.to_owned(),
-            format!("{:.4}", report.accuracy),
-            format!("{:.4}", report.macro_f1),
+            measured(&report, report.accuracy),
+            measured(&report, report.macro_f1),
             report.train_count.to_string(),
             report.test_count.to_string(),
             head.space.clone(),
@@ -101,9 +101,24 @@ fn list(heads: &[Head]) -> String {
     table(&["head", "classes", "an image", "accuracy", "macro F1", "train", "test", "space", "aliases"], &rows)
 }
 
+/// A figure, if there were examples to measure it on.
+fn measured(report: &Report, figure: f64) -> String {
+    if report.test_count == 0 { "-".to_owned() } else { format!("{figure:.4}") }
+}
+
 /// A head with its report, for people.
 pub fn text(head: &Head) -> String {
     let report = head.report.clone().unwrap_or_default();
+    if let Some(origin) = &head.origin {
+        let HeadOrigin { note, exported_as, .. } = origin;
+        let labels = head.labels.join(", ");
+        let was = if exported_as.is_empty() { String::new() } else { format!(", exported as {exported_as}") };
+        let note = if note.is_empty() { String::new() } else { format!("\n{note}") };
+        return format!(
+            "{}@{} on {}\nimported{was}; nothing was measured of it{note}\nlabels: {labels}\n",
+            head.name, head.version, head.space
+        );
+    }
     if let Some(sets) = &report.multi_label {
         return several(head, &report, sets);
     }
@@ -160,11 +175,16 @@ fn confusion(labels: &[String], counts: &[u64]) -> String {
 /// A head with its report, for programs.
 pub fn json(head: &Head) -> Value {
     let report = head.report.clone().unwrap_or_default();
+    let origin = head
+        .origin
+        .as_ref()
+        .map(|origin| json!({ "note": origin.note, "file_hash": origin.file_hash, "exported_as": origin.exported_as }));
     json!({
         "name": head.name, "version": head.version, "space": head.space, "backbone": head.backbone,
         "labels": head.labels, "dimension": head.dimension, "dataset": head.dataset,
         "training_run": head.training_run, "graft_version": head.graft_version,
         "aliases": head.aliases,
+        "origin": origin,
         "report": report::json::report(&report, head.labels.len()),
     })
 }

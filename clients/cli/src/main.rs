@@ -6,7 +6,9 @@
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
 //!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page. `promote`: which version an alias is
 //!   on; `aliases`: those there are, and their history. `diff`: two versions beside each other.
+//! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
+//!   `whole`: files that appear whole or not at all.
 
 #![forbid(unsafe_code)]
 
@@ -22,8 +24,10 @@ mod backbone;
 mod classify;
 mod dataset;
 mod diff;
+mod export;
 mod heads;
 mod import;
+mod import_head;
 mod output;
 mod programs;
 mod progress;
@@ -31,6 +35,7 @@ mod promote;
 mod report;
 mod train;
 mod up;
+mod whole;
 
 /// Train and serve many image classifiers on one frozen backbone.
 ///
@@ -68,7 +73,11 @@ enum Command {
     Report(report::Report),
     /// List, show or delete classifiers and their aliases.
     Heads(heads::Heads),
-    /// List, show, change or delete datasets.
+    /// Write a classifier to a file: with its backbone as ONNX, or alone as safetensors.
+    Export(export::Export),
+    /// Register a classifier that was fitted elsewhere: safetensors, or scikit-learn's arrays.
+    ImportHead(import_head::ImportHead),
+    /// List, show, change, export or delete datasets.
     #[command(visible_alias = "datasets")]
     Dataset(dataset::Dataset),
     /// Put an alias, such as `production`, on a version of a classifier, unless that is worse.
@@ -120,6 +129,8 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Classify(classify) => classify.run(&graft, cli.output).await,
         Command::Report(report) => report.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
+        Command::Export(export) => export.run(&graft, cli.output).await,
+        Command::ImportHead(import) => import.run(&graft, cli.output).await,
         Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
         Command::Promote(promote) => promote.run(&graft, cli.output).await,
         Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,

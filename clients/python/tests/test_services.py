@@ -108,6 +108,32 @@ def test_a_classifier_from_rows_to_answers(graft):
     assert every["things@1"] == answers[0][:1] and "things-too@1" in every
 
 
+def test_embeddings_go_out_and_a_head_comes_in(graft):
+    pictures = rows(ROOT / "data/fashion-mnist/train-2000.csv.gz", 60)
+    graft.import_examples("out", pictures, split="train")
+    found = graft.embeddings("out")
+    assert found.embeddings.shape == (len(found.ids), 1280) and found.embeddings.dtype == np.float32
+    assert found.splits == ["train"] * len(found.ids) and graft.embeddings("out", split="test").ids == []
+    labels = dict(zip(map(str, range(60)), [label for _, label in pictures], strict=True))
+    assert found.labels == [labels[id] for id in found.ids]
+    first = int(found.ids[0])
+    np.testing.assert_allclose(graft.embed([pictures[first][0]])[0], found.embeddings[0], rtol=1e-3, atol=1e-4)
+
+    names = sorted(set(found.labels))
+    means = np.stack([found.embeddings[np.array(found.labels) == name].mean(axis=0) for name in names])
+    head = graft.import_head("means", {"weight": means}, backbone=found.space, labels=names, note="class means")
+    assert (head.version, list(head.labels), head.origin.note) == (1, names, "class means")
+    logits = means @ found.embeddings[0]
+    assert graft.classify("means", pictures[first][0])[0][0] == names[int(logits.argmax())]
+
+    copy = graft.import_head("copy", graft.export_head("means"))
+    assert (list(copy.labels), copy.space, copy.origin.exported_as) == (names, found.space, "means@1")
+    ours = graft.import_head("each", {"weight": means, "bias": np.zeros(len(names))}, found.space, names, sigmoid=True)
+    assert ours.report.HasField("multi_label")
+    with pytest.raises(grpc.RpcError, match="options.labels|weight"):
+        graft.import_head("bad", {"weight": means}, backbone=found.space, labels=names[:2])
+
+
 def test_several_labels_a_picture(graft):
     wanted = {"1": "trousers", "8": "bag", "9": "boot"}
     found = [example for example in rows(ROOT / "data/fashion-mnist/train-2000.csv.gz", 900) if example[1] in wanted]

@@ -18,6 +18,7 @@
 //! - [`cache`]: embeddings that were made before, by content. [`admission`]: an image is answered from it, or queued.
 //! - [`engine`]: the lanes of one backbone, laid out as [`layout`] says; [`engines`]: those of all of them.
 //! - [`backbone`]: manifest, detaching the classifier, embedding space, session, catalogue, repository.
+//! - [`export`]: the network of a backbone as a file, for who grafts onto it.
 //! - [`answers`]: the way back to the stream that asked. [`rows`]: embeddings as the wire has them.
 //!
 //! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is), [`bench`] (which layout is the fastest).
@@ -34,6 +35,7 @@ pub mod decode;
 pub mod engine;
 pub mod engines;
 pub mod error;
+pub mod export;
 pub mod fetch;
 pub mod inference;
 pub mod input;

@@ -6,9 +6,9 @@ use graft_chassis::{deadline, status, streams};
 use graft_proto::{
     augmentation,
     v1::{
-        DType, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse,
-        ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request, extract_response,
-        extractor_service_server::ExtractorService,
+        DType, ExportBackboneRequest, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest,
+        GetBackboneResponse, ListBackbonesRequest, ListBackbonesResponse, Priority as WirePriority, extract_request,
+        extract_response, extractor_service_server::ExtractorService,
     },
 };
 use tokio::sync::Semaphore;
@@ -21,6 +21,7 @@ use crate::{
     cache::EmbeddingCache,
     engine::Engine,
     engines::Engines,
+    export::{Export, Parts},
     fetch::{Fetcher, Fetching},
     queue::Priority,
     reader::Reader,
@@ -35,6 +36,7 @@ pub struct Extractor {
     /// One permit a stream.
     streams: Arc<Semaphore>,
     stream_window: usize,
+    export: Export,
 }
 
 impl Extractor {
@@ -47,7 +49,8 @@ impl Extractor {
         streams: usize,
         stream_window: usize,
     ) -> Extractor {
-        Extractor { engines, cache, fetcher, streams: Arc::new(Semaphore::new(streams)), stream_window }
+        let (streams, export) = (Arc::new(Semaphore::new(streams)), Export::default());
+        Extractor { engines, cache, fetcher, streams, stream_window, export }
     }
 }
 
@@ -97,6 +100,12 @@ impl ExtractorService for Extractor {
             }
         });
         Ok(Response::new(stream))
+    }
+
+    type ExportBackboneStream = Parts;
+
+    async fn export_backbone(&self, request: Request<ExportBackboneRequest>) -> Result<Response<Parts>, Status> {
+        Ok(Response::new(self.export.open(&self.engines, &request.get_ref().name).await?))
     }
 }
 

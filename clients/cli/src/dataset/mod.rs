@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - Here: list, show, delete. [`examples`]: list, relabel and remove examples. [`stats`]: what is odd. [`snapshots`]: keep
-//!   one as it is.
+//!   one as it is. [`export`]: embeddings as files.
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -19,10 +19,11 @@ use crate::{
 };
 
 mod examples;
+mod export;
 mod snapshots;
 mod stats;
 
-/// List, show, change or delete datasets.
+/// List, show, change, export or delete datasets.
 #[derive(Args)]
 pub struct Dataset {
     #[command(subcommand)]
@@ -59,6 +60,8 @@ enum Command {
         /// The dataset.
         name: String,
     },
+    /// Write the embeddings of a dataset with their labels and splits: Parquet, or NumPy's .npy with a table beside it.
+    Export(export::Export),
     /// Delete a dataset with its examples. Heads fitted on it stay.
     Delete {
         /// Its name.
@@ -86,6 +89,7 @@ impl Dataset {
             Command::Remove(remove) => return remove.run(graft, output).await,
             Command::Snapshot { name } => return snapshots::create(graft, output, name).await,
             Command::Snapshots { name } => return snapshots::list(graft, output, name).await,
+            Command::Export(export) => return export.run(graft, output).await,
             Command::Delete { name } => {
                 let request = DeleteDatasetRequest { name: name.clone() };
                 client.delete_dataset(request).await.map_err(|s| graft.trainer.error(s))?;

@@ -41,15 +41,18 @@ pub fn text(head: &Head) -> String {
 }
 
 fn heading(head: &Head, report: &Report) -> String {
+    let fitted = match &head.origin {
+        None => format!("fitted on {} examples of `{}`", count(report.train_count), head.dataset),
+        Some(origin) if origin.note.is_empty() => "imported".to_owned(),
+        Some(origin) => format!("imported: {}", origin.note),
+    };
     let mut text = format!(
-        "{}@{}: {}\n{} classes on {}, fitted on {} examples of `{}`\n\n",
+        "{}@{}: {}\n{} classes on {}, {fitted}\n\n",
         head.name,
         head.version,
         Verdict::of(report).title().to_lowercase(),
         head.labels.len(),
         head.space,
-        count(report.train_count),
-        head.dataset,
     );
     for sentence in sentences(report) {
         text += &format!("{sentence}\n");

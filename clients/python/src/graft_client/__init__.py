@@ -2,12 +2,14 @@
 
 # Layout
 - `client`: `Graft`, a thin wrapper over both services.
+- `exchange`: heads and embeddings that come in and go out.
 - `picture`: what may be given as a picture, and how it goes over the wire.
 
 It keeps no state and repeats no call: errors of the services reach the caller as they are.
 """
 
 from .client import BadPicture, Graft, HeadAnswer, Imported, TrainingFailed
+from .exchange import Embeddings
 from .picture import Picture
 
-__all__ = ["BadPicture", "Graft", "HeadAnswer", "Imported", "Picture", "TrainingFailed"]
+__all__ = ["BadPicture", "Embeddings", "Graft", "HeadAnswer", "Imported", "Picture", "TrainingFailed"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -22,6 +22,7 @@ from graft.v1 import (
     training_pb2_grpc,
 )
 
+from .exchange import Embeddings, collect, requests, safetensors
 from .picture import Picture, Requests, image, messages
 
 # The services write messages of up to 16 MiB and a little more; grpcio takes 4 MiB unless told.
@@ -241,6 +242,43 @@ class Graft:
         what = classifier_pb2.ClassifyInput(image=image(picture))
         answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=1))
         return [(prediction.label, prediction.probability) for prediction in answer.predictions if prediction.applies]
+
+    def embeddings(self, dataset: str, split: str = "", snapshot: str = "") -> Embeddings:
+        """The embeddings of a dataset with their labels, of one split or all, as it is now or as a snapshot has it."""
+        if split not in SPLITS:
+            raise ValueError(f"split {split!r}: train, validation, test or empty are accepted")
+        wanted = dataset_pb2.ExportEmbeddingsRequest(dataset=dataset, split=SPLITS[split], snapshot=snapshot)
+        return collect(self._datasets.ExportEmbeddings(wanted))
+
+    def export_head(self, head: str) -> bytes:
+        """The safetensors file of a head, NAME for its newest version or NAME@VERSION; `import_head` takes it."""
+        parts = self._heads.ExportHead(head_pb2.ExportHeadRequest(name=head))
+        return b"".join(part.data for part in parts)
+
+    def import_head(
+        self,
+        name: str,
+        head: bytes | Mapping[str, np.ndarray],
+        backbone: str = "",
+        labels: Sequence[str] = (),
+        sigmoid: bool = False,
+        thresholds: Sequence[float] = (),
+        note: str = "",
+    ) -> head_pb2.Head:
+        """Register a head that was fitted elsewhere as the next version of `name`.
+
+        `head` is a safetensors file, or arrays: `weight` [labels, dimension] and, if there is one, `bias` [labels]. A file of
+        `export_head` says backbone and labels itself; they may be left out.
+        """
+        options = head_pb2.ImportHeadOptions(
+            name=name, backbone=backbone, labels=labels, thresholds=thresholds, note=note
+        )
+        if sigmoid:
+            options.link = head_pb2.HEAD_LINK_SIGMOID
+        if not isinstance(head, bytes):
+            options.weight_order = head_pb2.WEIGHT_ORDER_LABELS_FIRST
+            head = safetensors(head)
+        return self._heads.ImportHead(requests(options, head)).head
 
     def _ensure_dataset(self, name: str, backbone: str, multi_label: bool) -> None:
         try:

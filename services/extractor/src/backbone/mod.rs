@@ -28,8 +28,4 @@ pub mod run;
 pub mod session;
 pub mod space;
 
-/// The messages of `onnx/onnx.proto`.
-#[allow(missing_docs, clippy::all)]
-pub mod onnx {
-    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
-}
+pub use graft_onnx as onnx;

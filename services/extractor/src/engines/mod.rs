@@ -20,7 +20,12 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use tonic::{Code, Status};
 
 use crate::{
-    backbone::{catalogue::Catalogue, listed::Listed, run::Run, session::Runtime},
+    backbone::{
+        catalogue::{Catalogue, Entry},
+        listed::Listed,
+        run::Run,
+        session::Runtime,
+    },
     engine::Engine,
     error::{absent_backbone, load_status},
     layout::{Defaults, Layout},
@@ -121,6 +126,16 @@ impl Engines {
         };
         let started = slot.engine.get_or_try_init(start).await;
         started.cloned().inspect_err(|status| self.remember(space, status))
+    }
+
+    /// The network of the backbone `name` (or `NAME@HASH`), the default one if that is empty, with what its engine, which is
+    /// started if it is not, knows of it.
+    pub async fn model(&self, name: &str) -> Result<Entry, Status> {
+        let engine = self.engine(name).await?;
+        let listed = self.catalogue().get(&engine.description.space).map_err(absent_backbone)?.clone();
+        let mut entry = listed.load(self.defaults.provider).await.map_err(load_status)?;
+        entry.description = engine.description.clone();
+        Ok(entry)
     }
 
     /// Start the default backbone's engine.

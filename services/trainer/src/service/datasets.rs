@@ -6,17 +6,17 @@ use futures::StreamExt;
 use graft_chassis::{status, streams};
 use graft_proto::v1::{
     CreateDatasetRequest, CreateDatasetResponse, CreateSnapshotRequest, CreateSnapshotResponse, DeleteDatasetRequest,
-    DeleteDatasetResponse, GetDatasetRequest, GetDatasetResponse, GetDatasetStatsRequest, GetDatasetStatsResponse,
-    GetSnapshotRequest, GetSnapshotResponse, ImportExamplesRequest, ImportExamplesResponse, ListDatasetsRequest,
-    ListDatasetsResponse, ListExamplesRequest, ListExamplesResponse, ListSnapshotsRequest, ListSnapshotsResponse,
-    RelabelExamplesRequest, RelabelExamplesResponse, RemoveExamplesRequest, RemoveExamplesResponse,
-    dataset_service_server::DatasetService, import_examples_request,
+    DeleteDatasetResponse, ExportEmbeddingsRequest, ExportEmbeddingsResponse, GetDatasetRequest, GetDatasetResponse,
+    GetDatasetStatsRequest, GetDatasetStatsResponse, GetSnapshotRequest, GetSnapshotResponse, ImportExamplesRequest,
+    ImportExamplesResponse, ListDatasetsRequest, ListDatasetsResponse, ListExamplesRequest, ListExamplesResponse,
+    ListSnapshotsRequest, ListSnapshotsResponse, RelabelExamplesRequest, RelabelExamplesResponse,
+    RemoveExamplesRequest, RemoveExamplesResponse, dataset_service_server::DatasetService, import_examples_request,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, augmentation, examples, snapshots};
+use super::{Answers, augmentation, embeddings::Exports, examples, snapshots};
 use crate::{
     embed::Extractor,
     import::{Import, OUTCOMES_OUT},
@@ -32,12 +32,14 @@ pub struct Datasets {
     extractor: Extractor,
     /// One permit an import.
     imports: Arc<Semaphore>,
+    exports: Exports,
 }
 
 impl Datasets {
     /// Serve the datasets of `store`, embedding with `extractor`, with at most `imports` under way.
     pub fn new(store: Store, extractor: Extractor, imports: usize) -> Datasets {
-        Datasets { store, extractor, imports: Arc::new(Semaphore::new(imports)) }
+        let exports = Exports::new(store.clone());
+        Datasets { store, extractor, imports: Arc::new(Semaphore::new(imports)), exports }
     }
 }
 
@@ -197,5 +199,15 @@ impl DatasetService for Datasets {
     ) -> Result<Response<ListSnapshotsResponse>, Status> {
         let tenant = Tenant::of(&request);
         Ok(Response::new(snapshots::list(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    type ExportEmbeddingsStream = Answers<ExportEmbeddingsResponse>;
+
+    async fn export_embeddings(
+        &self,
+        request: Request<ExportEmbeddingsRequest>,
+    ) -> Result<Response<Self::ExportEmbeddingsStream>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(self.exports.open(&tenant, request.into_inner()).await?))
     }
 }

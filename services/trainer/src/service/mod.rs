@@ -1,8 +1,8 @@
 //! The gRPC services: each only translates between the API and the modules that do the work.
 //!
 //! # Layout
-//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`augmentation`] what
-//!   it says of views.
+//! - [`datasets`] is `graft.v1.DatasetService`; [`examples`] and [`snapshots`] are its calls about those, [`embeddings`] gives
+//!   them out, [`augmentation`] is what it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
 //!   [`compare`] is that about two versions; [`exchange`] are those that take heads in and give them out.
@@ -17,6 +17,7 @@ pub mod classifier;
 pub mod classify_stream;
 pub mod compare;
 pub mod datasets;
+pub mod embeddings;
 pub mod examples;
 pub mod exchange;
 pub mod heads;

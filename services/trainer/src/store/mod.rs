@@ -11,7 +11,7 @@
 //!   bucket. [`retry`]: patience with both.
 //! - [`datasets`]: datasets. [`examples`]: their examples; [`appearances`]: other times that an image came.
 //! - [`snapshots`]: datasets as they were at one moment.
-//! - [`segments`]: files of embeddings; `places`: which embedding is where; [`views`]: further views of images; `add` adds
+//! - [`segments`]: files of embeddings; `places`: which embedding is where; [`shelves`]: embeddings a segment at a time; [`views`]: further views of images; `add` adds
 //!   examples with all of them.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
 //! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves. [`serving`]: what
@@ -52,6 +52,7 @@ pub mod retry;
 pub mod runs;
 pub mod segments;
 pub mod serving;
+pub mod shelves;
 pub mod snapshots;
 pub mod sql;
 pub mod views;

@@ -53,7 +53,7 @@ const READS: usize = 8;
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
 
-fn file(segment: &str) -> String {
+pub(super) fn file(segment: &str) -> String {
     format!("segments/{segment}.safetensors")
 }
 
@@ -152,7 +152,12 @@ impl Store {
         Ok((places, self.read_segment(segment, checksum, dimension).await?))
     }
 
-    async fn read_segment(&self, id: &str, checksum: &[u8], dimension: usize) -> Result<Vec<f32>, StoreError> {
+    pub(super) async fn read_segment(
+        &self,
+        id: &str,
+        checksum: &[u8],
+        dimension: usize,
+    ) -> Result<Vec<f32>, StoreError> {
         let file = file(id);
         let damaged = |reason: String| StoreError::Damaged { file: file.clone(), reason };
         let bytes = self.get(&file, checksum).await?;

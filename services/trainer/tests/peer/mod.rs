@@ -11,9 +11,9 @@ use std::{
 use crate::place::Place;
 use futures::{Stream, StreamExt, stream::BoxStream};
 use graft_proto::v1::{
-    Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractItem, ExtractRequest, ExtractResponse,
-    GetBackboneRequest, GetBackboneResponse, Image, ImportExamplesRequest, ImportOptions, ListBackbonesRequest,
-    ListBackbonesResponse,
+    Backbone, EmbeddingBatch, Example, ExampleOutcome, Examples, ExportBackboneRequest, ExportBackboneResponse,
+    ExtractItem, ExtractRequest, ExtractResponse, GetBackboneRequest, GetBackboneResponse, Image,
+    ImportExamplesRequest, ImportOptions, ListBackbonesRequest, ListBackbonesResponse,
     dataset_service_client::DatasetServiceClient,
     dataset_service_server::DatasetServiceServer,
     extract_request, extract_response,
@@ -79,6 +79,15 @@ impl ExtractorService for Peer {
         let (answers, receiver) = mpsc::channel(8);
         tokio::spawn(self.clone().answer(request.into_inner(), answers));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    type ExportBackboneStream = BoxStream<'static, Result<ExportBackboneResponse, Status>>;
+
+    async fn export_backbone(
+        &self,
+        _: Request<ExportBackboneRequest>,
+    ) -> Result<Response<Self::ExportBackboneStream>, Status> {
+        Err(Status::unimplemented("it has no network"))
     }
 }
 
