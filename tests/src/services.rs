@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use graft_proto::v1::{
     classifier_service_client::ClassifierServiceClient, dataset_service_client::DatasetServiceClient,
-    extractor_service_client::ExtractorServiceClient, head_service_client::HeadServiceClient,
+    extractor_service_client::ExtractorServiceClient, feedback_service_client::FeedbackServiceClient,
+    head_service_client::HeadServiceClient, maintenance_service_client::MaintenanceServiceClient,
     training_service_client::TrainingServiceClient,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -299,4 +300,6 @@ impl Service {
     client!(training_client, TrainingServiceClient);
     client!(head_client, HeadServiceClient);
     client!(classifier_client, ClassifierServiceClient);
+    client!(feedback_client, FeedbackServiceClient);
+    client!(maintenance_client, MaintenanceServiceClient);
 }

@@ -36,6 +36,8 @@ async fn both_services_list_themselves_by_reflection_and_say_that_they_are_ready
                 "graft.v1.TrainingService",
                 "graft.v1.HeadService",
                 "graft.v1.ClassifierService",
+                "graft.v1.FeedbackService",
+                "graft.v1.MaintenanceService",
             ][..],
         ),
     ] {

@@ -4,8 +4,9 @@
 //!
 //! # Layout
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
-//!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page. `promote`: which version an alias is
-//!   on; `aliases`: those there are, and their history. `diff`: two versions beside each other.
+//!   the calls of the same names. `correct`, `suggest`: feedback, and what to label next. `gc`: what nobody needs.
+//! - `report`: the evidence of a head, as text, JSON or a page. `promote`: which version an alias is on; `aliases`: those there
+//!   are, and their history. `diff`: two versions beside each other.
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 //!   `whole`: files that appear whole or not at all.
@@ -22,9 +23,11 @@ use output::Output;
 mod aliases;
 mod backbone;
 mod classify;
+mod correct;
 mod dataset;
 mod diff;
 mod export;
+mod gc;
 mod heads;
 mod import;
 mod import_head;
@@ -33,6 +36,7 @@ mod programs;
 mod progress;
 mod promote;
 mod report;
+mod suggest;
 mod train;
 mod up;
 mod whole;
@@ -69,6 +73,12 @@ enum Command {
     Train(train::Train),
     /// Classify image files or rows of pixels.
     Classify(classify::Classify),
+    /// Say what is right where a classifier was wrong, for its next training.
+    Correct(correct::Correct),
+    /// List the corrections of a classifier, or of all.
+    Corrections(correct::Corrections),
+    /// Tell which unlabelled images of a dataset to label first.
+    Suggest(suggest::Suggest),
     /// Show how good a classifier is and what speaks against it; as a page with plots, if told.
     Report(report::Report),
     /// List, show or delete classifiers and their aliases.
@@ -77,6 +87,8 @@ enum Command {
     Export(export::Export),
     /// Register a classifier that was fitted elsewhere: safetensors, or scikit-learn's arrays.
     ImportHead(import_head::ImportHead),
+    /// Remove what nothing refers to any more.
+    Gc(gc::Gc),
     /// List, show, change, export or delete datasets.
     #[command(visible_alias = "datasets")]
     Dataset(dataset::Dataset),
@@ -127,10 +139,14 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Import(import) => import.run(&graft, cli.output).await,
         Command::Train(train) => train.run(&graft, cli.output).await,
         Command::Classify(classify) => classify.run(&graft, cli.output).await,
+        Command::Correct(correct) => correct.run(&graft, cli.output).await,
+        Command::Corrections(corrections) => corrections.run(&graft, cli.output).await,
+        Command::Suggest(suggest) => suggest.run(&graft, cli.output).await,
         Command::Report(report) => report.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
         Command::Export(export) => export.run(&graft, cli.output).await,
         Command::ImportHead(import) => import.run(&graft, cli.output).await,
+        Command::Gc(gc) => gc.run(&graft, cli.output).await,
         Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
         Command::Promote(promote) => promote.run(&graft, cli.output).await,
         Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,

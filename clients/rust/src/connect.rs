@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use graft_proto::v1::{
     classifier_service_client::ClassifierServiceClient, dataset_service_client::DatasetServiceClient,
-    extractor_service_client::ExtractorServiceClient, head_service_client::HeadServiceClient,
+    extractor_service_client::ExtractorServiceClient, feedback_service_client::FeedbackServiceClient,
+    head_service_client::HeadServiceClient, maintenance_service_client::MaintenanceServiceClient,
     training_service_client::TrainingServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
@@ -34,7 +35,7 @@ pub struct Service {
 /// Both services. Connections are made when they are needed, and again when they are lost.
 #[derive(Clone, Debug)]
 pub struct Graft {
-    /// Datasets, training, heads, classification.
+    /// Datasets, training, heads, classification, feedback.
     pub trainer: Service,
     /// Backbones and embeddings.
     pub extractor: Service,
@@ -84,6 +85,8 @@ impl Service {
         training: TrainingServiceClient,
         heads: HeadServiceClient,
         classifier: ClassifierServiceClient,
+        feedback: FeedbackServiceClient,
+        maintenance: MaintenanceServiceClient,
         backbones: ExtractorServiceClient,
     }
 

@@ -56,13 +56,17 @@ pub struct Config {
     #[arg(long, default_value_t = 32, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
     pub max_imports: u32,
 
-    /// Single classifications that may be under way at once.
+    /// Single classifications that may be under way at once, and corrections.
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=65536), value_name = "CALLS")]
     pub max_classify_calls: u32,
 
     /// Streams of classifications that may be open at once.
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=65536), value_name = "STREAMS")]
     pub max_classify_streams: u32,
+
+    /// Minutes between two collections of what nothing refers to any more; 0 for none but those that are asked for.
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(0..=525_600), value_name = "MINUTES")]
+    pub gc_minutes: u32,
 
     /// What all services have.
     #[command(flatten)]

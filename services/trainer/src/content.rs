@@ -27,9 +27,9 @@ impl ContentHash {
     }
 
     /// The hash of an embedding that came without its image.
-    pub fn of_embedding(space: &str, numbers: &[f32]) -> ContentHash {
+    pub fn of_embedding(numbers: &[f32]) -> ContentHash {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(b"embedding\0").update(space.as_bytes()).update(b"\0").update(&bytes(numbers));
+        hasher.update(b"embedding\0").update(&bytes(numbers));
         ContentHash(*hasher.finalize().as_bytes())
     }
 

@@ -10,11 +10,12 @@
 //! - [`store`]: facts in SQL, immutable artifacts in files or a bucket.
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
 //! - [`runs`]: the worker that fits one run after the other, and what the trainers of a cluster tell each other of runs.
-//! - [`classify`]: a head's answer. [`compare`]: two versions beside each other.
+//! - [`classify`]: a head's answer. [`compare`]: two versions beside each other. [`feedback`]: what was right where it was wrong,
+//!   and what to label next.
 //! - [`exchange`]: heads that were fitted elsewhere, and heads for elsewhere.
 //! - [`service`] is gRPC.
 //!
-//! Around it: [`config`], [`error`], [`names`], [`paging`].
+//! Around it: [`config`], [`error`], [`garbage`], [`names`], [`paging`].
 
 // The tests here share a module with those outside, which call the crate by its name.
 #[cfg(test)]
@@ -28,7 +29,9 @@ pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod exchange;
+pub mod feedback;
 pub mod fit;
+pub mod garbage;
 pub mod given;
 pub mod import;
 pub mod names;

@@ -11,15 +11,20 @@ use graft_chassis::{
 };
 use graft_proto::v1::{
     classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
-    head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
+    feedback_service_server::FeedbackServiceServer, head_service_server::HeadServiceServer,
+    maintenance_service_server::MaintenanceServiceServer, training_service_server::TrainingServiceServer,
 };
 use graft_trainer::{
     classify::{Answerer, HeadCache, Pool},
     compare::Comparer,
     config::Config,
     embed::Extractor,
+    garbage::Garbage,
     runs::Runs,
-    service::{classifier::Classifier, datasets::Datasets, heads::Heads, runs::Training},
+    service::{
+        classifier::Classifier, datasets::Datasets, feedback::Feedback, heads::Heads, maintenance::Maintenance,
+        runs::Training,
+    },
     store::{OpenError, Store},
 };
 use tonic::{server::NamedService, service::Routes};
@@ -56,6 +61,10 @@ async fn run(config: Config) -> Result<()> {
     let training_bytes = config.training_mib as usize * (1 << 20);
     let runs = Runs::start(store.clone(), training_bytes, stop.clone()).await?;
     let comparer = Comparer::new(store.clone(), training_bytes);
+    let garbage = Garbage::new(store.clone());
+    if config.gc_minutes > 0 {
+        garbage.every(Duration::from_secs(u64::from(config.gc_minutes) * 60), stop.clone());
+    }
     let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
 
     macro_rules! sized {
@@ -66,15 +75,20 @@ async fn run(config: Config) -> Result<()> {
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
     let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
+    let feedback = Feedback::new(store.clone(), extractor.clone(), calls, training_bytes);
     let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
         .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor)))
+        .add_service(sized!(FeedbackServiceServer, feedback))
+        .add_service(sized!(MaintenanceServiceServer, Maintenance::new(garbage)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,
         TrainingServiceServer::<Training>::NAME,
         HeadServiceServer::<Heads>::NAME,
+        FeedbackServiceServer::<Feedback>::NAME,
+        MaintenanceServiceServer::<Maintenance>::NAME,
         ClassifierServiceServer::<Classifier>::NAME,
     ];
     let grace = Duration::from_secs(config.common.drain_seconds);

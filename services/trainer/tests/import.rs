@@ -111,7 +111,7 @@ async fn embeddings_that_the_caller_has_are_stored_without_the_extractor(place: 
         let numbers: Vec<f32> = (0..DIMENSION).map(|at| (index * DIMENSION + at) as f32).collect();
         let data = numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>().into();
         let embedding = Some(Embedding { space: dataset.space.clone(), dtype: 0, data });
-        (ContentHash::of_embedding(&dataset.space, &numbers), numbers, embedding)
+        (ContentHash::of_embedding(&numbers), numbers, embedding)
     };
     let with = |index, label| Example { image: None, embedding: given(index).2, ..example(index, label) };
     let mut all: Vec<_> = (0..600).map(|index| with(index, "x")).collect();

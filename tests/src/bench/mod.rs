@@ -13,6 +13,7 @@
 //! - [`store_import`]: embeddings into the store, against a plain append ([`plain_append`]) of the same.
 //! - [`classify_latency`], [`classify_embedding`]: what an answer takes. [`many_heads`]: 5,000 heads on one backbone. [`fitted`]: the
 //!   heads of these.
+//! - [`suggest`](mod@suggest): what to label, of very many.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -41,11 +42,12 @@ pub mod fit_speed;
 pub mod fitted;
 pub mod images;
 pub mod litserve;
-pub mod plain_append;
 pub mod many_heads;
+pub mod plain_append;
 pub mod preprocess;
 pub mod store_import;
 pub mod stream;
+pub mod suggest;
 
 /// A benchmark that is running.
 pub type Run = Pin<Box<dyn Future<Output = Result<Vec<Figure>>>>>;
@@ -78,6 +80,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "classify-latency", run: || Box::pin(classify_latency::run()) },
     Bench { name: "classify-embedding", run: || Box::pin(classify_embedding::run()) },
     Bench { name: "heads", run: || Box::pin(many_heads::run()) },
+    Bench { name: "suggest", run: || Box::pin(suggest::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

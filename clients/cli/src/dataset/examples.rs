@@ -31,6 +31,9 @@ pub struct List {
     /// Those of this split.
     #[arg(long, value_enum)]
     split: Option<SplitName>,
+    /// Those that wait for a label.
+    #[arg(long, conflicts_with_all = ["split", "label"])]
+    unlabelled: bool,
     /// Images that came under several ids; each is held once.
     #[arg(long)]
     duplicates: bool,
@@ -77,7 +80,10 @@ impl List {
         let mut request = ListExamplesRequest {
             dataset: self.name,
             label: self.label,
-            split: self.split.map_or(Split::Unspecified, Split::from) as i32,
+            split: match self.unlabelled {
+                true => Split::Unlabelled,
+                false => self.split.map_or(Split::Unspecified, Split::from),
+            } as i32,
             duplicates: self.duplicates,
             conflicts: self.conflicts,
             ..Default::default()
@@ -166,6 +172,7 @@ pub fn split(example: &StoredExample) -> &'static str {
         Split::Train => "train",
         Split::Validation => "validation",
         Split::Test => "test",
+        Split::Unlabelled => "unlabelled",
     }
 }
 

@@ -23,6 +23,8 @@ mod export;
 mod snapshots;
 mod stats;
 
+pub use examples::{describe as example, split};
+
 /// List, show, change, export or delete datasets.
 #[derive(Args)]
 pub struct Dataset {
@@ -46,7 +48,7 @@ enum Command {
     },
     /// The examples of a dataset: ids, labels, splits, hashes.
     Examples(examples::List),
-    /// Give examples other labels. Their embeddings and splits stay.
+    /// Give examples other labels. Their embeddings and splits stay; those that wait for a label get a split.
     Relabel(examples::Relabel),
     /// Take examples out of a dataset. Snapshots of before keep them.
     Remove(examples::Remove),
@@ -129,7 +131,12 @@ fn text(dataset: &Description) -> String {
         .collect();
     let kind = if dataset.multi_label { ", several labels an image" } else { "" };
     let views = dataset.augmentation.as_ref().map(|views| format!("\n{}", views::text(views))).unwrap_or_default();
-    let head = format!("{}: {} examples in {}{kind}{views}\n\n", dataset.name, dataset.example_count, dataset.space);
+    let unlabelled = match dataset.unlabelled_count {
+        0 => String::new(),
+        count => format!("\n{count} more wait for a label"),
+    };
+    let Description { name, example_count, space, .. } = dataset;
+    let head = format!("{name}: {example_count} examples in {space}{kind}{views}{unlabelled}\n\n");
     head + &table(&["class", "train", "validation", "test"], &rows)
 }
 
@@ -141,7 +148,7 @@ fn json(dataset: &Description) -> Value {
         .collect();
     json!({
         "name": dataset.name, "backbone": dataset.backbone, "space": dataset.space, "dimension": dataset.dimension,
-        "examples": dataset.example_count, "multi_label": dataset.multi_label, "classes": classes,
+        "examples": dataset.example_count, "unlabelled": dataset.unlabelled_count, "multi_label": dataset.multi_label, "classes": classes,
         "augmentation": views::json(dataset.augmentation.as_ref()),
     })
 }

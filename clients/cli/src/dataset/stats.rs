@@ -25,7 +25,7 @@ pub async fn run(graft: &Graft, output: Output, name: String) -> Result<Done> {
     let text = || {
         let mut text = super::text(&dataset);
         text += &format!(
-            "\nin all: train {}, validation {}, test {}\nwithout a label {unlabelled_count}, under several ids \
+            "\nin all: train {}, validation {}, test {}\nto which no label applies {unlabelled_count}, under several ids \
              {duplicate_count}, with several labels {conflict_count}\n",
             splits.train, splits.validation, splits.test
         );
@@ -48,7 +48,7 @@ pub async fn run(graft: &Graft, output: Output, name: String) -> Result<Done> {
         json!({
             "dataset": super::json(&dataset),
             "splits": { "train": splits.train, "validation": splits.validation, "test": splits.test },
-            "unlabelled": unlabelled_count, "duplicates": duplicate_count, "conflicts": conflict_count,
+            "no_label_applies": unlabelled_count, "duplicates": duplicate_count, "conflicts": conflict_count,
             "first_conflicts": all(&conflicts), "first_duplicates": all(&duplicates),
         })
     };

@@ -1,4 +1,5 @@
-//! A folder with a sub-folder a class, whose name is the label; `train`, `val` and `test` may be above the classes.
+//! A folder with a sub-folder a class, whose name is the label; `train`, `val` and `test` may be above the classes. Of images that
+//! have no labels yet, the sub-folders say nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use graft_client::proto::Split;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{
-    layout::{Layout, Survey},
+    layout::{Layout, Survey, is_picture},
     piece::{Read, Rejected, encoded, read_image},
 };
 
@@ -24,14 +25,18 @@ impl Folder {
     /// Look at how the folders are arranged. Hidden files and links are left out.
     pub fn open(root: &Path, split: Option<Split>) -> Result<Folder> {
         let (mut survey, mut total) = (Survey::default(), 0);
-        for entry in walk(root).flatten().filter(is_image) {
+        let unlabelled = split == Some(Split::Unlabelled);
+        for entry in walk(root).flatten().filter(|entry| is_image(entry, unlabelled)) {
             survey.see(inside(root, &entry));
             total += 1;
+        }
+        if total == 0 && unlabelled {
+            bail!("{} holds no images", root.display());
         }
         if total == 0 {
             bail!("{} holds no class; a sub-folder a class is expected, with the class's images in it", root.display());
         }
-        let layout = survey.layout(false);
+        let layout = if unlabelled { Layout::flat() } else { survey.layout(false) };
         Ok(Folder { root: root.to_owned(), walk: Box::new(walk(root)), layout, total, split })
     }
 
@@ -57,9 +62,9 @@ fn walk(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + Send +
     WalkDir::new(root).min_depth(1).sort_by_file_name().into_iter().filter_entry(visible)
 }
 
-/// A file in a sub-folder.
-fn is_image(entry: &DirEntry) -> bool {
-    entry.file_type().is_file() && entry.depth() > 1
+/// A file in a sub-folder; of images without labels, a picture anywhere.
+fn is_image(entry: &DirEntry, unlabelled: bool) -> bool {
+    entry.file_type().is_file() && if unlabelled { is_picture(entry.path()) } else { entry.depth() > 1 }
 }
 
 fn inside<'a>(root: &Path, entry: &'a DirEntry) -> &'a Path {
@@ -72,7 +77,7 @@ impl Iterator for Folder {
     fn next(&mut self) -> Option<Read> {
         loop {
             match self.walk.next()? {
-                Ok(entry) if is_image(&entry) => {
+                Ok(entry) if is_image(&entry, self.split == Some(Split::Unlabelled)) => {
                     if let Some(read) = self.read(&entry) {
                         return Some(read);
                     }

@@ -14,7 +14,7 @@ use super::{
     folder::Folder,
     manifest::{Columns, Rules, lines::Lines, table::Table},
     parquet::{self, Parquet},
-    piece::{Found, Reader, here, split_of},
+    piece::{Found, Piece, Reader, here, split_of},
     rows::{self, Rows},
     text,
     webdataset::{self, Tar},
@@ -54,7 +54,7 @@ pub enum Format {
 pub struct Reading {
     /// The form; looked for unless told.
     pub format: Option<Format>,
-    /// The split of all; as the input says unless told.
+    /// The split of all; as the input says unless told. Labels are neither needed nor taken of what is unlabelled.
     pub split: Option<Split>,
     /// The columns of tables.
     pub columns: Columns,
@@ -78,6 +78,14 @@ impl Reading {
     /// # Errors
     /// What is wrong with the input as a whole; a piece that is wrong is an item of the reader.
     pub fn open(&self, path: &Path) -> Result<Input> {
+        let Input { reader, total } = self.open_any(path)?;
+        if self.split != Some(Split::Unlabelled) {
+            return Ok(Input { reader, total });
+        }
+        Ok(Input { reader: Box::new(reader.map(|found| found.map(Piece::without_labels))), total })
+    }
+
+    fn open_any(&self, path: &Path) -> Result<Input> {
         let kind = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
         if kind.is_dir() {
             let shards = shards(path)?;
@@ -200,6 +208,43 @@ fn of_table(head: &[u8]) -> Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unlabelled_images_need_no_labels_and_get_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        for name in ["in/1.jpg", "in/cat/2.jpg", "in/test/dog/3.png", "in/notes.txt"] {
+            write(name, name.as_bytes());
+        }
+        let reading = Reading {
+            split: Some(Split::Unlabelled),
+            columns: Columns { unlabelled: true, ..Columns::default() },
+            ..Reading::default()
+        };
+        let ids = |path: &Path| -> Vec<String> {
+            let found = reading.open(path).unwrap().reader.map(|found| match found.unwrap() {
+                Piece::Here(example) => example,
+                other => panic!("{other:?}"),
+            });
+            let check = |example: graft_client::proto::Example| {
+                assert!(example.split() == Split::Unlabelled && example.label.is_empty() && example.labels.is_empty());
+                example.id
+            };
+            found.map(check).collect()
+        };
+        assert_eq!(ids(&folder.path().join("in")), ["1.jpg", "cat/2.jpg", "test/dog/3.png"]);
+        assert_eq!(ids(&write("a.csv", b"path\nin/1.jpg\n")), ["in/1.jpg"]);
+        assert_eq!(ids(&write("b.csv", b"path,label,split\nin/1.jpg,cat,holdout\n")), ["in/1.jpg"]);
+        assert_eq!(ids(&write("bare.csv", b"in/1.jpg\nin/cat/2.jpg\n")), ["in/1.jpg", "in/cat/2.jpg"]);
+        assert_eq!(ids(&write("c.jsonl", b"{\"path\": \"in/1.jpg\"}\n")), ["in/1.jpg"]);
+        assert_eq!(ids(&write("rows.csv", b"9,0,1,2,3\n")), ["rows.csv:1"]);
+        assert_eq!(ids(&write("images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7])).len(), 1);
+    }
 
     #[test]
     fn forms_are_known_by_their_first_bytes_before_their_names() {

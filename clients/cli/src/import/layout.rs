@@ -16,6 +16,8 @@ pub struct Layout {
     wrapping: usize,
     /// Whether `train`, `val` and `test` are above the classes.
     splits: bool,
+    /// Whether all folders say nothing: the images have no labels.
+    flat: bool,
 }
 
 /// What was seen of the folders so far. It grows with the number of classes, not with that of the files.
@@ -52,18 +54,26 @@ impl Survey {
         let all_splits =
             |names: &HashSet<String>| !names.is_empty() && names.iter().all(|name| split_of(name).is_some());
         if all_splits(&self.outer) && !self.shallow {
-            return Layout { wrapping: 0, splits: true };
+            return Layout { wrapping: 0, splits: true, flat: false };
         }
         if wrapped && self.outer.len() == 1 && !self.shallow {
-            return Layout { wrapping: 1, splits: all_splits(&self.inner) && !self.shallow_inside };
+            return Layout { wrapping: 1, splits: all_splits(&self.inner) && !self.shallow_inside, flat: false };
         }
-        Layout { wrapping: 0, splits: false }
+        Layout { wrapping: 0, splits: false, flat: false }
     }
 }
 
 impl Layout {
+    /// That of pictures without labels, wherever they are.
+    pub fn flat() -> Layout {
+        Layout { wrapping: 0, splits: false, flat: true }
+    }
+
     /// The split, if the folders say one, and the label of a file; `None` for one that is in no class.
     pub fn place(self, path: &Path) -> Option<(Option<Split>, String)> {
+        if self.flat {
+            return is_picture(path).then(|| (None, String::new()));
+        }
         let names = names(path);
         let inside = names.get(self.wrapping..)?;
         match inside {

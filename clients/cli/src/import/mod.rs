@@ -67,6 +67,10 @@ pub struct Import {
     /// What the images are used for; as the input says, or chosen by their content, unless told.
     #[arg(long, value_enum)]
     split: Option<SplitName>,
+    /// The images have no labels yet; what the input says of labels and splits is left out, and a folder need have no
+    /// sub-folders. `graft suggest` tells which to label first.
+    #[arg(long, conflicts_with_all = ["split", "split_column", "label_column", "labels", "label_separator"])]
+    unlabelled: bool,
     /// The column of the paths or URIs (of the images, in Parquet); `path`, `file_name`, `image`, `url` and the like unless told.
     #[arg(long, value_name = "NAME")]
     path_column: Option<String>,
@@ -150,11 +154,12 @@ impl Import {
         let separator = self.label_separator.clone().unwrap_or_else(|| SEPARATOR.to_owned());
         Reading {
             format: self.format,
-            split: self.split.map(Split::from),
+            split: if self.unlabelled { Some(Split::Unlabelled) } else { self.split.map(Split::from) },
             columns: Columns {
                 path: self.path_column.clone(),
                 label: self.label_column.clone(),
                 split: self.split_column.clone(),
+                unlabelled: self.unlabelled,
             },
             labels: self.labels.clone(),
             separator: multi_label.then_some(separator),

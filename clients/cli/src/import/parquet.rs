@@ -39,6 +39,7 @@ pub struct Parquet {
     rows: Option<ReaderIter>,
     row: u64,
     image: String,
+    /// Empty of images without labels.
     label: String,
     /// The names of the classes, where the labels are numbers that stand for them.
     classes: Vec<String>,
@@ -63,7 +64,10 @@ impl Parquet {
             })
         };
         let image = find(&columns.path, &IMAGES, "--path-column")?;
-        let label = find(&columns.label, &LABELS, "--label-column")?;
+        let label = match columns.unlabelled {
+            true => String::new(),
+            false => find(&columns.label, &LABELS, "--label-column")?,
+        };
         let wanted = schema.get_fields().iter().filter(|field| [image.as_str(), &label].contains(&field.name()));
         let projection = Type::group_type_builder(schema.name()).with_fields(wanted.cloned().collect()).build()?;
         let descriptor = Arc::new(SchemaDescriptor::new(Arc::new(projection)));
@@ -110,6 +114,9 @@ impl Parquet {
             at.map_or(Field::Null, |at| columns.swap_remove(at).1)
         };
         let bytes = self.bytes(take(&self.image))?;
+        if self.split == Split::Unlabelled {
+            return Ok(encoded(id, String::new(), self.split, bytes));
+        }
         let label = take(&self.label);
         if self.several {
             let labels = match label {

@@ -30,6 +30,17 @@ pub enum Piece {
     There(Example, source::Source),
 }
 
+impl Piece {
+    /// The same, as one that waits for a label.
+    pub fn without_labels(self) -> Piece {
+        let bare = |example| Example { label: String::new(), labels: Vec::new(), ..example };
+        match self {
+            Piece::Here(example) => Piece::Here(bare(example)),
+            Piece::There(example, source) => Piece::There(bare(example), source),
+        }
+    }
+}
+
 /// A piece of the input that was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {

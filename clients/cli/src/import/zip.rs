@@ -43,7 +43,8 @@ impl Zip {
                 survey.see(&path);
             }
         }
-        Ok(Zip { name: text::name(path), archive, next: 0, layout: survey.layout(true), split })
+        let layout = if split == Some(Split::Unlabelled) { Layout::flat() } else { survey.layout(true) };
+        Ok(Zip { name: text::name(path), archive, next: 0, layout, split })
     }
 
     /// How many entries there are, folders included.

@@ -33,6 +33,7 @@ SPLITS = {
     "train": dataset_pb2.SPLIT_TRAIN,
     "validation": dataset_pb2.SPLIT_VALIDATION,
     "test": dataset_pb2.SPLIT_TEST,
+    "unlabelled": dataset_pb2.SPLIT_UNLABELLED,
 }
 
 AUGMENTATION_KINDS = {

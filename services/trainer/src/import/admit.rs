@@ -15,6 +15,9 @@ use crate::{
     embed::size,
     names::MOST_LABELS,
     store::{
+        add::Added,
+        appearances::Appearance,
+        examples::ExampleRow,
         retry::{PATIENCE, patiently},
         segments::NewExample,
     },
@@ -64,20 +67,25 @@ impl Import {
             )
         };
         let (known, embedded, viewed, former) = patiently!(PATIENCE, look_up())?;
-        let mut again = Vec::new();
+        let (mut again, mut reused) = (Vec::new(), Vec::new());
         for Checked { mut row, came } in checked {
             let hash = row.hash;
             if let Some(later) = self.under_way.get_mut(&hash) {
-                later.push((row.id, row.labels));
+                later.push(row);
                 self.later += 1;
                 continue;
             }
-            if let Some(stored) = known.get(&hash) {
-                if stored.has_appearances || stored.id != row.id || stored.labels != row.labels {
-                    again.push(appearance(hash, &row.id, &row.labels, &stored.labels));
+            if let Some(known) = known.get(&hash) {
+                let stored = known.row(hash);
+                if stored.waits_for(&row) {
+                    again.push(Appearance { hash, id: row.id.clone(), labels: None });
+                } else {
+                    if known.has_appearances || stored.id != row.id || stored.labels != row.labels {
+                        again.push(appearance(&row, &stored));
+                    }
+                    outcomes.push(same_image(&row, &stored));
+                    continue;
                 }
-                outcomes.push(same_image(row.id, &row.labels, &stored.labels));
-                continue;
             }
             if let Some(label) = self.one_too_many(&row.labels) {
                 outcomes.push(too_many_labels(row.id, &label));
@@ -90,26 +98,50 @@ impl Import {
             self.under_way.insert(hash, Vec::new());
             // What is measured on needs no views.
             let views = if row.split == Split::Test { 0 } else { self.dataset.views() };
-            match came {
-                _ if embedded.contains(&hash) && (views == 0 || viewed.contains(&hash)) => {
-                    counter!("graft_trainer_embeddings_reused_total").increment(1);
-                    self.gather(NewExample { row, embedding: None, views: Vec::new() });
-                }
-                Came::Embedding(numbers) => {
-                    self.gather(NewExample { row, embedding: Some(numbers), views: Vec::new() });
-                }
-                Came::Image(image) => {
-                    let (bytes, came) = (size(&image), vec![None; 1 + views as usize]);
-                    self.backlog.push_back((Waiting { row, bytes, came }, image));
-                }
+            if embedded.contains(&hash) && (views == 0 || viewed.contains(&hash)) {
+                reused.push((NewExample { row, embedding: None, views: Vec::new() }, came));
+            } else {
+                self.take_up(row, came);
             }
         }
         patiently!(PATIENCE, self.store.note(&self.tenant, self.dataset.id, &again))?;
-        self.tell(outcomes).await
+        self.tell(outcomes).await?;
+        self.reuse(reused).await
+    }
+
+    /// Send an image to the extractor when its turn comes; an embedding is ready to be written.
+    fn take_up(&mut self, row: ExampleRow, came: Came) {
+        match came {
+            Came::Embedding(numbers) => self.gather(NewExample { row, embedding: Some(numbers), views: Vec::new() }),
+            Came::Image(image) => {
+                let views = if row.split == Split::Test { 0 } else { self.dataset.views() };
+                let (bytes, came) = (size(&image), vec![None; 1 + views as usize]);
+                self.backlog.push_back((Waiting { row, bytes, came }, image));
+            }
+        }
+    }
+
+    /// Store examples whose embeddings the store has. Some may have been collected just now: those are embedded after all, and
+    /// so what they came as is kept until it is known.
+    async fn reuse(&mut self, reused: Vec<(NewExample, Came)>) -> Result<(), Status> {
+        if reused.is_empty() {
+            return Ok(());
+        }
+        let (examples, came): (Vec<NewExample>, Vec<Came>) = reused.into_iter().unzip();
+        let added = self.add(&examples).await?;
+        let mut rows = Vec::with_capacity(examples.len());
+        for ((example, came), added) in examples.into_iter().zip(came).zip(added) {
+            match added {
+                Added::Lost => self.take_up(example.row, came),
+                added => rows.push((example.row, added)),
+            }
+        }
+        counter!("graft_trainer_embeddings_reused_total").increment(rows.len() as u64);
+        self.conclude(rows).await
     }
 
     /// The label that the dataset may not have, if there is one: it has too many already. The others it has from now on.
-    fn one_too_many(&mut self, labels: &[String]) -> Option<String> {
+    pub(super) fn one_too_many(&mut self, labels: &[String]) -> Option<String> {
         let new = labels.iter().filter(|label| !self.labels.contains(*label));
         let room = MOST_LABELS.saturating_sub(self.labels.len());
         if let Some(label) = new.clone().nth(room) {

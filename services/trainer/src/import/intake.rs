@@ -40,7 +40,15 @@ fn read(id: &str, example: Example, dataset: &DatasetRow) -> Result<Checked, Sta
     let Example { label, labels, split, image, embedding, .. } = example;
     let multi_label = dataset.multi_label;
     check_id("examples.id", id)?;
-    let labels = if labels.is_empty() && (!multi_label || !label.is_empty()) {
+    let split = Split::try_from(split).map_err(|_| {
+        status::invalid(
+            "examples.split",
+            format!("{split} is unknown; SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST and SPLIT_UNLABELLED are accepted"),
+        )
+    })?;
+    let labels = if split == Split::Unlabelled {
+        no_labels(&label, &labels)?
+    } else if labels.is_empty() && (!multi_label || !label.is_empty()) {
         check_labels("examples.label", vec![label], multi_label)?
     } else {
         check_labels(
@@ -49,12 +57,6 @@ fn read(id: &str, example: Example, dataset: &DatasetRow) -> Result<Checked, Sta
             multi_label,
         )?
     };
-    let split = Split::try_from(split).map_err(|_| {
-        status::invalid(
-            "examples.split",
-            format!("{split} is unknown; SPLIT_TRAIN, SPLIT_VALIDATION and SPLIT_TEST are accepted"),
-        )
-    })?;
     let (hash, came) = match (image, embedding) {
         (Some(_), Some(_)) => {
             let message = "given beside `image`; an example is one or the other";
@@ -88,7 +90,18 @@ fn read_embedding(embedding: &Embedding, dataset: &DatasetRow, split: Split) -> 
     let (name, dimension) = (format!("the dataset `{}`", dataset.name), dataset.dimension as usize);
     let taker = Taker { name: &name, space: &dataset.space, dimension };
     let numbers = given::read("examples.embedding", embedding, taker)?;
-    Ok((ContentHash::of_embedding(&dataset.space, &numbers), Came::Embedding(numbers)))
+    Ok((ContentHash::of_embedding(&numbers), Came::Embedding(numbers)))
+}
+
+/// What is said to be unlabelled must be so.
+fn no_labels(label: &str, labels: &[String]) -> Result<Vec<String>, Status> {
+    let Some(given) = Some(label).filter(|label| !label.is_empty()).or(labels.first().map(String::as_str)) else {
+        return Ok(Vec::new());
+    };
+    let given = status::quoted(given);
+    let message =
+        format!("`{given}` was given; with SPLIT_UNLABELLED none is accepted, and with a label another split");
+    Err(status::invalid("examples.label", message))
 }
 
 /// An id that is too long is told back no longer than one may be, so that outcomes stay small.
@@ -145,6 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_label_must_be_said() {
+        let unlabelled = Split::Unlabelled as i32;
+        for multi_label in [false, true] {
+            let row = check(example("a", "", unlabelled, bytes()), multi_label).unwrap().row;
+            assert!(row.is_unlabelled() && row.labels.is_empty());
+            let both = check(example("a", "cat", unlabelled, bytes()), multi_label).unwrap_err().error.unwrap();
+            assert!(both.field == "examples.label" && both.message.contains("`cat`"), "{both:?}");
+            let set = Example { labels: vec!["dog".into()], ..example("a", "", unlabelled, bytes()) };
+            assert!(check(set, multi_label).is_err());
+        }
+        assert!(check(example("a", "", 0, bytes()), false).is_err(), "by accident it is an error");
+        assert!(!check(example("a", "", 0, bytes()), true).unwrap().row.is_unlabelled(), "none applies");
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_the_id_told_back() {
         let long = "ä".repeat(200);
         for (bad, field) in [
@@ -176,7 +204,7 @@ mod tests {
         };
         let Checked { row, came } = check(given("net@0", bytes([1.0, 2.0])), &dataset(false)).unwrap();
         let Came::Embedding(numbers) = came else { panic!("{came:?}") };
-        assert_eq!((numbers, row.hash), (vec![1.0, 2.0], ContentHash::of_embedding("net@0", &[1.0, 2.0])));
+        assert_eq!((numbers, row.hash), (vec![1.0, 2.0], ContentHash::of_embedding(&[1.0, 2.0])));
 
         let both = Example { image: example("a", "x", 0, self::bytes()).image, ..given("net@0", bytes([1.0, 2.0])) };
         for (bad, field) in [

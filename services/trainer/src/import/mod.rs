@@ -72,8 +72,8 @@ pub struct Import {
     /// What is being written.
     writing: Option<JoinHandle<Written>>,
     since: Option<Instant>,
-    /// Images on their way, so that the same one is not embedded twice: the ids and labels of its later appearances.
-    under_way: HashMap<ContentHash, Vec<Later>>,
+    /// Images on their way, so that the same one is not embedded twice, and how each came once more meanwhile.
+    under_way: HashMap<ContentHash, Vec<ExampleRow>>,
     /// How many later appearances there are in all.
     later: usize,
     /// The labels of the dataset, those of what is on its way included.
@@ -81,9 +81,6 @@ pub struct Import {
     /// Which splits were chosen so far.
     balance: Balance,
 }
-
-/// A later appearance of an image: the id and the labels that it came with.
-type Later = (String, Vec<String>);
 
 /// An example whose embedding is waited for.
 struct Waiting {
@@ -178,10 +175,10 @@ impl Import {
     }
 }
 
-/// That an image, which the dataset holds with the labels `stored`, came once more.
-fn appearance(hash: ContentHash, id: &str, labels: &[String], stored: &[String]) -> Appearance {
-    let labels = (labels != stored).then(|| labels.to_vec());
-    Appearance { hash, id: id.to_owned(), labels }
+/// That an image, which the dataset holds as `stored`, came once more.
+fn appearance(again: &ExampleRow, stored: &ExampleRow) -> Appearance {
+    let labels = again.contradicts(stored).then(|| again.labels.clone());
+    Appearance { hash: again.hash, id: again.id.clone(), labels }
 }
 
 async fn sleep_until(due: Option<Instant>) {

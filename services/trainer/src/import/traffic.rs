@@ -66,7 +66,7 @@ impl Import {
                 self.bytes_out -= waiting.bytes;
                 let mut outcomes = vec![rejected(waiting.row.id, &status)];
                 let later = self.settle(&waiting.row.hash);
-                outcomes.extend(later.into_iter().map(|(id, _)| rejected(id, &status)));
+                outcomes.extend(later.into_iter().map(|later| rejected(later.id, &status)));
                 self.tell(outcomes).await?;
             }
         }

@@ -1,7 +1,7 @@
 //! Writes what is ready, and says so once it is on disk.
 
 use graft_chassis::status;
-use graft_proto::v1::Outcome;
+use graft_proto::v1::{ExampleOutcome, Outcome, Split};
 use tokio::{
     task::{JoinError, JoinHandle},
     time::Instant,
@@ -9,21 +9,22 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    Import, Later, appearance,
-    outcome::{outcome, same_image},
+    Import, appearance,
+    outcome::{outcome, rejected, same_image, too_many_labels},
 };
 use crate::{
     content::ContentHash,
     error::StoreError,
     store::{
+        add::Added,
         examples::ExampleRow,
         retry::{PATIENCE, patiently},
         segments::NewExample,
     },
 };
 
-/// What was to be written, and whether each is new: see [`Store::add`](crate::store::Store::add).
-pub(super) type Written = (Vec<NewExample>, Result<Option<Vec<bool>>, StoreError>);
+/// What was to be written, and what became of each: see [`Store::add`](crate::store::Store::add).
+pub(super) type Written = (Vec<NewExample>, Result<Option<Vec<Added>>, StoreError>);
 
 /// What is being written, once it is.
 pub(super) async fn next(writing: &mut Option<JoinHandle<Written>>) -> Result<Written, JoinError> {
@@ -72,44 +73,83 @@ impl Import {
     /// Say what was written.
     pub(super) async fn written(&mut self, written: Result<Written, JoinError>) -> Result<(), Status> {
         let (examples, added) = written.map_err(|error| status::internal(format!("a write broke down: {error}")))?;
-        let new = added?.ok_or_else(|| {
+        let added = self.there(added?)?;
+        self.conclude(examples.into_iter().map(|example| example.row).zip(added).collect()).await
+    }
+
+    /// Write examples. What became of each is not told yet.
+    pub(super) async fn add(&self, examples: &[NewExample]) -> Result<Vec<Added>, Status> {
+        self.there(self.store.add(&self.tenant, &self.dataset, examples).await?)
+    }
+
+    /// What became of examples, if their dataset is there.
+    fn there(&self, added: Option<Vec<Added>>) -> Result<Vec<Added>, Status> {
+        added.ok_or_else(|| {
             let message = format!("`{}` was deleted during the import, or given views by another", self.dataset.name);
             status::precondition("dataset", message)
-        })?;
-        let (mut outcomes, mut again) = (Vec::with_capacity(examples.len()), Vec::new());
-        for (NewExample { row, .. }, new) in examples.into_iter().zip(new) {
-            let ExampleRow { hash, id, labels, .. } = row;
-            let mut came = self.settle(&hash);
-            let stored = match new {
-                true => {
-                    outcomes.push(outcome(id.clone(), Outcome::Stored));
-                    came.retain(|(later, given)| {
-                        let same = *later == id && *given == labels;
-                        if same {
-                            outcomes.push(outcome(id.clone(), Outcome::AlreadyKnown));
-                        }
-                        !same
-                    });
-                    labels
-                }
+        })
+    }
+
+    /// Tell what became of examples, and of the same images that came meanwhile.
+    pub(super) async fn conclude(&mut self, rows: Vec<(ExampleRow, Added)>) -> Result<(), Status> {
+        let (mut outcomes, mut again) = (Vec::with_capacity(rows.len()), Vec::new());
+        for (row, added) in rows {
+            let mut came = self.settle(&row.hash);
+            let is_new = added == Added::New;
+            let mut stored = if is_new {
+                outcomes.push(outcome(row.id.clone(), Outcome::Stored));
+                row
+            } else {
                 // Another import was faster; what it said is what counts.
-                false => {
-                    came.insert(0, (id, labels.clone()));
-                    let known = patiently!(PATIENCE, self.store.known(self.dataset.id, &[hash]))?.remove(&hash);
-                    known.map_or(labels, |known| known.labels)
-                }
+                let known = patiently!(PATIENCE, self.store.known(self.dataset.id, &[row.hash]))?.remove(&row.hash);
+                let stored = known.map_or_else(|| row.clone(), |known| known.row(row.hash));
+                came.insert(0, row);
+                stored
             };
-            for (id, labels) in came {
-                again.push(appearance(hash, &id, &labels, &stored));
-                outcomes.push(same_image(id, &labels, &stored));
+            for later in came {
+                if stored.waits_for(&later) {
+                    let (labelled, told) = self.label(later).await?;
+                    outcomes.push(told);
+                    again.extend(labelled.iter().map(|labelled| appearance(labelled, labelled)));
+                    stored = labelled.unwrap_or(stored);
+                    continue;
+                }
+                outcomes.push(same_image(&later, &stored));
+                if !is_new || later.id != stored.id || later.contradicts(&stored) {
+                    again.push(appearance(&later, &stored));
+                }
             }
         }
         patiently!(PATIENCE, self.store.note(&self.tenant, self.dataset.id, &again))?;
         self.tell(outcomes).await
     }
 
-    /// The image is not under way any more: its later appearances.
-    pub(super) fn settle(&mut self, hash: &ContentHash) -> Vec<Later> {
+    /// Give an image that waits for a label, and came with one later in this import, that label. Gives back the example as it
+    /// is then, and the outcome.
+    async fn label(&mut self, mut row: ExampleRow) -> Result<(Option<ExampleRow>, ExampleOutcome), Status> {
+        let id = row.id.clone();
+        if let Some(label) = self.one_too_many(&row.labels) {
+            return Ok((None, too_many_labels(id, &label)));
+        }
+        if row.split == Split::Unspecified {
+            let former = patiently!(PATIENCE, self.store.former_splits(self.dataset.id, &[row.hash]))?;
+            let chosen = self.balance.place(row.hash.as_bytes(), &row.labels);
+            row.split = former.get(&row.hash).copied().unwrap_or(chosen);
+        }
+        // It is embedded, with its views: it may go into any split.
+        let example = NewExample { row, embedding: None, views: Vec::new() };
+        match self.add(std::slice::from_ref(&example)).await?[..] {
+            [Added::New] => Ok((Some(example.row), outcome(id, Outcome::Stored))),
+            _ => {
+                let status =
+                    status::unavailable("it was removed or labelled by another at this moment; import it again");
+                Ok((None, rejected(id, &status)))
+            }
+        }
+    }
+
+    /// The image is not under way any more: how it came meanwhile.
+    pub(super) fn settle(&mut self, hash: &ContentHash) -> Vec<ExampleRow> {
         let later = self.under_way.remove(hash).unwrap_or_default();
         self.later -= later.len();
         later

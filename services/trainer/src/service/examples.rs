@@ -11,12 +11,14 @@ use tonic::Status;
 use super::datasets::existing;
 use crate::{
     content::ContentHash,
+    import::balance::Balance,
     names::{MOST_LABELS, Name, Tenant, check_id, check_label, check_labels},
     paging::Page,
     store::{
         Store,
         appearances::Filter,
-        examples::{ExampleRow, Key, Undone},
+        edits::{Key, Undone},
+        examples::ExampleRow,
     },
 };
 
@@ -76,7 +78,10 @@ pub async fn relabel(
     });
     let entries: Vec<Result<(Key, Vec<String>), Status>> = entries.collect();
     let good: Vec<(Key, Vec<String>)> = entries.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
-    let done = store.relabel(tenant, &dataset, &good).await?;
+    // Those that have waited for a label are placed as an import places them.
+    let mut balance = Balance::default();
+    let mut place = |hash: &ContentHash, labels: &[String]| balance.place(hash.as_bytes(), labels);
+    let done = store.relabel(tenant, &dataset, &good, &mut place).await?;
     Ok(RelabelExamplesResponse { outcomes: outcomes("relabellings", entries, |(key, _)| key, done) })
 }
 
@@ -171,7 +176,7 @@ fn outcomes<T>(
 }
 
 /// Examples as the API tells them.
-async fn describe(store: &Store, dataset: i64, rows: Vec<ExampleRow>) -> Result<Vec<StoredExample>, Status> {
+pub async fn describe(store: &Store, dataset: i64, rows: Vec<ExampleRow>) -> Result<Vec<StoredExample>, Status> {
     let mut examples = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(CHUNK) {
         let hashes: Vec<ContentHash> = chunk.iter().map(|row| row.hash).collect();

@@ -7,6 +7,7 @@
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
 //!   [`compare`] is that about two versions; [`exchange`] are those that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
+//! - [`feedback`] is `graft.v1.FeedbackService`. [`maintenance`] is `graft.v1.MaintenanceService`.
 
 use futures::stream::BoxStream;
 use tonic::Status;
@@ -20,7 +21,9 @@ pub mod datasets;
 pub mod embeddings;
 pub mod examples;
 pub mod exchange;
+pub mod feedback;
 pub mod heads;
+pub mod maintenance;
 pub mod promote;
 pub mod runs;
 pub mod snapshots;

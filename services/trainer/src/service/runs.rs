@@ -9,7 +9,11 @@ use graft_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Answers, datasets::existing, snapshots::snapshot as described};
+use super::{
+    Answers,
+    datasets::existing,
+    snapshots::{keep, snapshot as described},
+};
 use crate::{
     names::{Name, Tenant},
     paging::Page,
@@ -72,7 +76,7 @@ impl TrainingService for Training {
         options::weigh(&mut fit, options.as_ref(), &snapshot.labels).map_err(refuse)?;
         let fitting = snapshot.check(&row, &fit, self.runs.most_bytes());
         fitting.map_err(|message| status::precondition("dataset", message))?;
-        self.store.put_snapshot(&tenant, &row, &snapshot.id, &examples).await?;
+        keep(&self.store, &tenant, &row, &snapshot.id, &examples).await?;
         let options = options.unwrap_or_default();
         let run = self.runs.create(&tenant, name.as_str(), head.as_str(), &snapshot.id, options).await?;
         Ok(Response::new(CreateTrainingRunResponse { training_run: Some(run) }))

@@ -11,7 +11,7 @@ use super::datasets::existing;
 use crate::{
     names::{Name, Tenant},
     paging::Page,
-    store::Store,
+    store::{Store, datasets::DatasetRow, examples::ExampleRow},
     train::snapshot::identify,
 };
 
@@ -27,8 +27,25 @@ pub async fn create(
         return Err(status::precondition("dataset", format!("`{}` holds no example; import some first", dataset.name)));
     }
     let id = identify(&examples);
-    store.put_snapshot(tenant, &dataset, &id, &examples).await?;
+    keep(store, tenant, &dataset, &id, &examples).await?;
     Ok(CreateSnapshotResponse { snapshot: Some(snapshot(store, tenant, &dataset.name, &id).await?) })
+}
+
+/// Keep examples that were read just now as a snapshot.
+pub async fn keep(
+    store: &Store,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    id: &str,
+    examples: &[ExampleRow],
+) -> Result<(), Status> {
+    match store.put_snapshot(tenant, dataset, id, examples).await? {
+        true => Ok(()),
+        false => {
+            let name = &dataset.name;
+            Err(status::unavailable(format!("examples of `{name}` were removed at this moment; try it again")))
+        }
+    }
 }
 
 /// Describe one.

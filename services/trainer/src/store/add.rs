@@ -1,28 +1,44 @@
 //! Adds examples: a segment of their embeddings first, then all rows in one transaction.
+//!
+//! The transaction counts a use of each embedding that an example needs, which also tells whether it is there still. So an
+//! embedding that came into use is never collected (`garbage/mod.rs` says why), and one that was collected is told.
 
 use std::collections::HashSet;
+
+use graft_proto::v1::Split;
 
 use super::{
     Store,
     datasets::DatasetRow,
-    examples::{ExampleRow, ROWS_AT_ONCE, hash_of, insert_labels},
+    examples::{ExampleRow, ROWS_AT_ONCE, UNLABELLED, hash_of, insert_labels},
     retry::{PATIENCE, patiently},
-    segments::{NewExample, Segment},
+    segments::{NewExample, Segment, push_hashes},
     sql::{self, Builder, Connection, value::Value},
     views::{self, ViewKey},
 };
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
+/// What became of an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is new, or waited for the labels that it has now.
+    New,
+    /// The dataset has it already.
+    Known,
+    /// It was not stored: the embedding that it was to reuse is not there any more.
+    Lost,
+}
+
 impl Store {
-    /// Store examples: their new embeddings in a segment of their own first, then all rows in one transaction. Gives
-    /// back, for each, whether it is new; another import may have stored it in the meantime. `None` if the dataset was
-    /// deleted, or given views that these examples do not have.
+    /// Store examples, of which no two are the same image: their new embeddings in a segment of their own first, then all rows
+    /// in one transaction. Gives back what became of each; another import may have stored it in the meantime. `None` if the
+    /// dataset was deleted, or given views that these examples do not have.
     pub async fn add(
         &self,
         tenant: &Tenant,
         dataset: &DatasetRow,
         examples: &[NewExample],
-    ) -> Result<Option<Vec<bool>>, StoreError> {
+    ) -> Result<Option<Vec<Added>>, StoreError> {
         let embedded: Vec<(ViewKey, &[f32])> = examples.iter().flat_map(NewExample::rows).collect();
         let segment = match embedded.is_empty() {
             true => None,
@@ -38,7 +54,7 @@ impl Store {
         dataset: &DatasetRow,
         examples: &[NewExample],
         segment: Option<&Segment>,
-    ) -> Result<Option<Vec<bool>>, StoreError> {
+    ) -> Result<Option<Vec<Added>>, StoreError> {
         let Some(mut write) = self.write_to(dataset.id).await? else { return Ok(None) };
         let augmentation: Option<Vec<u8>> = sql::query_scalar("SELECT augmentation FROM datasets WHERE id = ?")
             .bind(dataset.id)
@@ -53,21 +69,27 @@ impl Store {
             drop(write);
             return self.counted_before(dataset, examples).await.map(Some);
         }
-        let mut new = insert_examples(&mut write, tenant, dataset, examples).await?;
-        let new: Vec<bool> = examples.iter().map(|example| new.remove(&example.row.hash)).collect();
-        let of_new = examples.iter().zip(&new).filter(|(_, new)| **new).map(|(example, _)| &example.row);
+        let lost = count_uses(&mut write, tenant, dataset, examples).await?;
+        let kept: Vec<&ExampleRow> = examples.iter().map(|e| &e.row).filter(|row| !lost.contains(&row.hash)).collect();
+        let new = insert_examples(&mut write, tenant, dataset, &kept).await?;
+        let of_new = kept.iter().filter(|row| new.contains(&row.hash));
         let labels = of_new.flat_map(|row| row.labels.iter().map(|label| (&row.hash, label))).collect();
         insert_labels(&mut write, tenant, dataset.id, labels).await?;
         write.commit().await?;
-        Ok(Some(new))
+        let added = examples.iter().map(|NewExample { row, .. }| match () {
+            () if lost.contains(&row.hash) => Added::Lost,
+            () if new.contains(&row.hash) => Added::New,
+            () => Added::Known,
+        });
+        Ok(Some(added.collect()))
     }
 
     /// What [`Store::count`] would have given back the time before, when the transaction was kept but its answer was lost.
-    async fn counted_before(&self, dataset: &DatasetRow, examples: &[NewExample]) -> Result<Vec<bool>, StoreError> {
+    async fn counted_before(&self, dataset: &DatasetRow, examples: &[NewExample]) -> Result<Vec<Added>, StoreError> {
         let hashes: Vec<ContentHash> = examples.iter().map(|example| example.row.hash).collect();
         let known = self.known(dataset.id, &hashes).await?;
         let ours = |row: &ExampleRow| known.get(&row.hash).is_some_and(|k| k.id == row.id && k.labels == row.labels);
-        Ok(examples.iter().map(|example| ours(&example.row)).collect())
+        Ok(examples.iter().map(|example| if ours(&example.row) { Added::New } else { Added::Known }).collect())
     }
 }
 
@@ -102,7 +124,8 @@ async fn count_segment(
             let hash = Value::from(&key.hash.as_bytes()[..]);
             [tenant.into(), (&dataset.space).into(), hash, (&segment.id).into(), (*row as i64).into()]
         }));
-        insert.push(" ON CONFLICT DO NOTHING");
+        // One that is there already comes into use, as if it had been looked up.
+        insert.push(" ON CONFLICT (tenant, space, hash) DO UPDATE SET uses = embeddings.uses + 1");
         insert.build().execute(&mut *sql).await?;
     }
     for some in views.chunks(ROWS_AT_ONCE) {
@@ -119,21 +142,51 @@ async fn count_segment(
     Ok(true)
 }
 
-/// Insert examples without their labels, and give back which are new.
-async fn insert_examples(
+/// Count a use of each embedding that examples reuse. Gives back the examples whose embeddings are not there: neither is all
+/// that they need of their views.
+async fn count_uses(
     sql: &mut Connection,
     tenant: &Tenant,
     dataset: &DatasetRow,
     examples: &[NewExample],
 ) -> Result<HashSet<ContentHash>, StoreError> {
+    let reused: Vec<&ExampleRow> = examples.iter().filter(|e| e.embedding.is_none()).map(|e| &e.row).collect();
+    let mut lost: HashSet<ContentHash> = reused.iter().map(|row| row.hash).collect();
+    for some in reused.chunks(ROWS_AT_ONCE) {
+        let hashes: Vec<ContentHash> = some.iter().map(|row| row.hash).collect();
+        let mut update = Builder::new("UPDATE embeddings SET uses = uses + 1 WHERE tenant = ");
+        update.push_bind(tenant.as_str()).push(" AND space = ").push_bind(&dataset.space);
+        push_hashes(&mut update, "hash", &hashes);
+        update.push(" RETURNING hash");
+        let there = update.build().fetch_all(&mut *sql).await?;
+        let there: HashSet<ContentHash> = there.iter().map(hash_of).collect::<Result<_, _>>()?;
+        let viewed = views::viewed(&mut *sql, tenant, dataset, &hashes).await?;
+        for row in some {
+            // What is measured on needs no views.
+            if there.contains(&row.hash) && (row.split == Split::Test || viewed.contains(&row.hash)) {
+                lost.remove(&row.hash);
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Insert examples without their labels, and give back which are new. One that waits for labels is, if it comes with them.
+async fn insert_examples(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    examples: &[&ExampleRow],
+) -> Result<HashSet<ContentHash>, StoreError> {
     let mut new = HashSet::with_capacity(examples.len());
     for some in examples.chunks(ROWS_AT_ONCE) {
         let mut insert = Builder::new("INSERT INTO examples (dataset, tenant, hash, id, split) VALUES ");
-        insert.push_rows(some.iter().map(|NewExample { row, .. }| {
+        insert.push_rows(some.iter().map(|row| {
             let hash = Value::from(&row.hash.as_bytes()[..]);
             [dataset.id.into(), tenant.as_str().into(), hash, (&row.id).into(), (row.split as i32).into()]
         }));
-        insert.push(" ON CONFLICT DO NOTHING RETURNING hash");
+        insert.push(" ON CONFLICT (dataset, hash) DO UPDATE SET split = excluded.split WHERE examples.split = ");
+        insert.push_bind(UNLABELLED).push(" AND excluded.split <> ").push_bind(UNLABELLED).push(" RETURNING hash");
         for row in insert.build().fetch_all(&mut *sql).await? {
             new.insert(hash_of(&row)?);
         }

@@ -6,7 +6,7 @@ use graft_proto::v1::Split;
 
 use super::{
     Store,
-    examples::{ExampleRow, hash_of},
+    examples::{ExampleRow, UNLABELLED, hash_of},
     segments::push_hashes,
     sql::{self, Builder, Connection},
 };
@@ -144,11 +144,12 @@ impl Store {
         self.some_examples(dataset, &hashes).await
     }
 
-    /// How many examples came under several ids, how many with other labels, and how many have no label.
+    /// How many examples came under several ids, how many with other labels, and to how many no label applies.
     pub async fn oddities(&self, dataset: i64) -> Result<[u64; 3], StoreError> {
         let mut counts = [0; 3];
-        let unlabelled = "NOT EXISTS (SELECT 1 FROM example_labels l WHERE l.dataset = e.dataset AND l.hash = e.hash)";
-        for (count, condition) in counts.iter_mut().zip([DUPLICATE, CONFLICT, unlabelled]) {
+        let none = "NOT EXISTS (SELECT 1 FROM example_labels l WHERE l.dataset = e.dataset AND l.hash = e.hash)";
+        let none = format!("{none} AND e.split <> {UNLABELLED}");
+        for (count, condition) in counts.iter_mut().zip([DUPLICATE, CONFLICT, &none]) {
             let sql = format!("SELECT COUNT(*) FROM examples e WHERE e.dataset = ? AND {condition}");
             let found: i64 = sql::query_scalar(sqlx::AssertSqlSafe(sql)).bind(dataset).fetch_one(&self.sql).await?;
             *count = found.max(0) as u64;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use graft_proto::v1::{Augmentation, ClassCount, Dataset, Split};
 
 use super::{
-    Store, now,
+    Store,
+    examples::UNLABELLED,
+    now,
     sql::{self, Row},
     timestamp,
 };
@@ -124,23 +126,36 @@ impl Store {
             dimension: dataset.dimension,
             classes: classes.into_values().collect(),
             example_count: splits.train + splits.validation + splits.test,
+            unlabelled_count: self.count_unlabelled(dataset.id).await?,
             create_time: Some(timestamp(dataset.create_time)),
             multi_label: dataset.multi_label,
             augmentation: dataset.augmentation,
         })
     }
 
-    /// Examples in each split, whatever their labels.
+    /// Examples in each split, whatever their labels. Those that wait for a label are in none.
     pub async fn count_splits(&self, dataset: i64) -> Result<ClassCount, StoreError> {
-        let rows = sql::query("SELECT split, COUNT(*) AS n FROM examples WHERE dataset = ? GROUP BY split")
-            .bind(dataset)
-            .fetch_all(&self.sql)
-            .await?;
+        let rows =
+            sql::query("SELECT split, COUNT(*) AS n FROM examples WHERE dataset = ? AND split <> ? GROUP BY split")
+                .bind(dataset)
+                .bind(UNLABELLED)
+                .fetch_all(&self.sql)
+                .await?;
         let mut splits = ClassCount::default();
         for row in rows {
             add(&mut splits, row.try_get("split")?, row.try_get("n")?);
         }
         Ok(splits)
+    }
+
+    /// Examples that wait for a label.
+    pub async fn count_unlabelled(&self, dataset: i64) -> Result<u64, StoreError> {
+        let count: i64 = sql::query_scalar("SELECT COUNT(*) FROM examples WHERE dataset = ? AND split = ?")
+            .bind(dataset)
+            .bind(UNLABELLED)
+            .fetch_one(&self.sql)
+            .await?;
+        Ok(count.max(0) as u64)
     }
 }
 

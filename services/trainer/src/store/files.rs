@@ -107,10 +107,17 @@ impl Files {
         Ok(old.filter_map(|file| Some(format!("{kind}/{}", file.location.filename()?))).collect())
     }
 
+    /// The files of `kind` and their bytes.
+    pub async fn list(&self, kind: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let found: Vec<_> = self.store.list(Some(&self.path(kind))).try_collect().await?;
+        let named = |file: object_store::ObjectMeta| Some((format!("{kind}/{}", file.location.filename()?), file.size));
+        Ok(found.into_iter().filter_map(named).collect())
+    }
+
     /// Remove those of `candidates` that are not `counted`.
     pub async fn remove(&self, candidates: Vec<String>, counted: &HashSet<String>) -> Result<(), StoreError> {
         for file in candidates.into_iter().filter(|file| !counted.contains(file)) {
-            tracing::info!(file, "removing what an interrupted write left");
+            tracing::info!(file, "removing a file that no row counts");
             match self.store.delete(&self.path(&file)).await {
                 // Another replica was faster.
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}

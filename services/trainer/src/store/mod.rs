@@ -9,10 +9,13 @@
 //! # Layout
 //! - [`location`] says where; `open` opens it. [`sql`]: one set of queries for both databases. [`files`]: a directory or a
 //!   bucket. [`retry`]: patience with both.
-//! - [`datasets`]: datasets. [`examples`]: their examples; [`appearances`]: other times that an image came.
+//! - [`datasets`]: datasets. [`examples`]: their examples; [`edits`]: relabelled and removed; [`appearances`]: other times that an
+//!   image came. [`corrections`]: where heads were wrong.
 //! - [`snapshots`]: datasets as they were at one moment.
-//! - [`segments`]: files of embeddings; `places`: which embedding is where; [`shelves`]: embeddings a segment at a time; [`views`]: further views of images; `add` adds
+//! - [`segments`]: files of embeddings; `places`: which embedding is where; [`shelves`]: embeddings a segment at a time;
+//!   [`views`]: further views of images; [`add`] adds
 //!   examples with all of them.
+//! - [`garbage`]: what nothing refers to any more.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
 //! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves. [`serving`]: what
 //!   serving asks of them.
@@ -34,12 +37,15 @@ use self::{
 };
 use crate::error::StoreError;
 
-mod add;
+pub mod add;
 pub mod aliases;
 pub mod appearances;
+pub mod corrections;
 pub mod datasets;
+pub mod edits;
 pub mod examples;
 pub mod files;
+pub mod garbage;
 pub mod heads;
 pub mod leases;
 pub mod location;

@@ -146,9 +146,7 @@ impl Store {
         if owner != id {
             return Err(OpenError::Foreign { url, owner, id });
         }
-        // A snapshot's file is named for its content: what an interrupted write left may be what another replica is about
-        // to count. It stays.
-        store.clean(&["segments", "heads"], ORPHANED).await.map_err(failed)?;
+        store.clean(&["segments", "heads", "snapshots"], ORPHANED).await.map_err(failed)?;
         Ok(store)
     }
 
@@ -157,15 +155,19 @@ impl Store {
         for kind in kinds {
             // In this order: what is counted between the two is not removed.
             let candidates = self.files.candidates(kind, age).await?;
-            let counted: HashSet<String> = match *kind {
-                "segments" => self.segment_files().await?,
-                "heads" => self.head_files().await?,
-                _ => self.snapshot_files().await?,
-            };
-            self.files.remove(candidates, &counted).await?;
+            self.files.remove(candidates, &self.counted(kind).await?).await?;
             self.files.remove_unfinished(kind);
         }
         Ok(())
+    }
+
+    /// Every file of a kind that a row counts.
+    pub(super) async fn counted(&self, kind: &str) -> Result<HashSet<String>, StoreError> {
+        match kind {
+            "segments" => self.segment_files().await,
+            "heads" => self.head_files().await,
+            _ => self.snapshot_files().await,
+        }
     }
 
     /// The id of the database, given once.

@@ -1,8 +1,11 @@
 //! Files of embeddings, and which image is where.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use uuid::Uuid;
 
@@ -47,12 +50,22 @@ impl NewExample {
     }
 }
 
+/// Embeddings of one segment.
+#[derive(Debug)]
+pub struct SegmentRows {
+    /// The position of each among those that were asked for.
+    pub at: Vec<usize>,
+    /// The embeddings, `[at, dimension]`.
+    pub numbers: Vec<f32>,
+}
+
 /// Segments that are read at once: a bucket takes its time for each. They are a few megabytes each.
 const READS: usize = 8;
 
 /// The tensor of a segment.
 const TENSOR: &str = "embeddings";
 
+/// The file of a segment.
 pub(super) fn file(segment: &str) -> String {
     format!("segments/{segment}.safetensors")
 }
@@ -78,17 +91,28 @@ impl Store {
         dataset: &DatasetRow,
         rows: &[(ViewKey, &[f32])],
     ) -> Result<Segment, StoreError> {
+        let numbers: Vec<&[f32]> = rows.iter().map(|(_, row)| *row).collect();
+        let (id, checksum) = self.put_segment(&dataset.space, dataset.dimension as usize, &numbers).await?;
+        Ok(Segment { id, checksum, keys: rows.iter().map(|(key, _)| *key).collect() })
+    }
+
+    /// Write rows to a file; gives back the segment's id and its checksum.
+    pub(super) async fn put_segment(
+        &self,
+        space: &str,
+        dimension: usize,
+        rows: &[&[f32]],
+    ) -> Result<(String, [u8; 32]), StoreError> {
         let id = Uuid::now_v7().to_string();
         let damaged =
             |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
-        let data = rows.iter().map(|(_, row)| bytes(row)).collect::<Vec<_>>().concat();
-        let shape = vec![rows.len(), dataset.dimension as usize];
-        let tensor = TensorView::new(Dtype::F32, shape, &data).map_err(damaged)?;
-        let metadata = HashMap::from([("space".to_owned(), dataset.space.clone())]);
+        let data = rows.iter().map(|row| bytes(row)).collect::<Vec<_>>().concat();
+        let tensor = TensorView::new(Dtype::F32, vec![rows.len(), dimension], &data).map_err(damaged)?;
+        let metadata = HashMap::from([("space".to_owned(), space.to_owned())]);
         let segment = safetensors::serialize([(TENSOR, tensor)], Some(metadata)).map_err(damaged)?;
         let checksum = *blake3::hash(&segment).as_bytes();
         self.put(&file(&id), segment).await?;
-        Ok(Segment { id, checksum, keys: rows.iter().map(|(key, _)| *key).collect() })
+        Ok((id, checksum))
     }
 
     /// The embeddings of `hashes`, `[hashes, dimension]` in their order, each segment being read once.
@@ -116,21 +140,13 @@ impl Store {
         keys: &[ViewKey],
     ) -> Result<Vec<f32>, StoreError> {
         let dimension = dataset.dimension as usize;
-        let mut places = self.places(tenant, dataset, keys).await?;
-        places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
-        let missing = keys.len() - places.len();
         let mut features = vec![0.0; keys.len() * dimension];
-        let of_segments = places.chunk_by(|a, b| a.segment == b.segment);
-        let reads: Vec<_> = of_segments.map(|places| self.read_places(places, dimension)).collect();
-        let mut reads = stream::iter(reads).buffered(READS);
-        while let Some((places, numbers)) = reads.try_next().await? {
-            for Place { at, segment, row, .. } in places {
-                let start = row * dimension;
-                let numbers = numbers.get(start..start + dimension).ok_or_else(|| StoreError::Damaged {
-                    file: file(segment),
-                    reason: "it has fewer rows than were written".into(),
-                })?;
-                features[at * dimension..(at + 1) * dimension].copy_from_slice(numbers);
+        let mut missing = keys.len();
+        let mut segments = pin!(self.by_segment(tenant, dataset, keys).await?);
+        while let Some(SegmentRows { at, numbers }) = segments.try_next().await? {
+            missing -= at.len();
+            for (at, row) in at.into_iter().zip(numbers.chunks_exact(dimension)) {
+                features[at * dimension..(at + 1) * dimension].copy_from_slice(row);
             }
         }
         if missing > 0 {
@@ -142,14 +158,46 @@ impl Store {
         Ok(features)
     }
 
-    /// The numbers of the segment that all of `places` are in.
-    async fn read_places<'a>(
+    /// The embeddings of those of `keys` that the store has, a segment at a time: each is read once, and few are in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names a segment that is not what was written.
+    pub async fn by_segment(
         &self,
-        places: &'a [Place],
-        dimension: usize,
-    ) -> Result<(&'a [Place], Vec<f32>), StoreError> {
-        let Some(Place { segment, checksum, .. }) = places.first() else { return Ok((places, Vec::new())) };
-        Ok((places, self.read_segment(segment, checksum, dimension).await?))
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        keys: &[ViewKey],
+    ) -> Result<impl Stream<Item = Result<SegmentRows, StoreError>> + Send + use<'_>, StoreError> {
+        let dimension = dataset.dimension as usize;
+        let mut places = self.places(tenant, dataset, keys).await?;
+        places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
+        let mut segments: Vec<Vec<Place>> = Vec::new();
+        for place in places {
+            match segments.last_mut() {
+                Some(last) if last[0].segment == place.segment => last.push(place),
+                _ => segments.push(vec![place]),
+            }
+        }
+        let reads = segments.into_iter().map(move |places| self.read_places(places, dimension));
+        Ok(stream::iter(reads).buffered(READS))
+    }
+
+    /// The rows of the segment that all of `places` are in.
+    async fn read_places(&self, places: Vec<Place>, dimension: usize) -> Result<SegmentRows, StoreError> {
+        let mut rows = SegmentRows { at: Vec::with_capacity(places.len()), numbers: Vec::new() };
+        let Some(Place { segment, checksum, .. }) = places.first() else { return Ok(rows) };
+        let numbers = self.read_segment(segment, checksum, dimension).await?;
+        rows.numbers.reserve(places.len() * dimension);
+        for Place { at, segment, row, .. } in &places {
+            let start = row * dimension;
+            let numbers = numbers.get(start..start + dimension).ok_or_else(|| StoreError::Damaged {
+                file: file(segment),
+                reason: "it has fewer rows than were written".into(),
+            })?;
+            rows.at.push(*at);
+            rows.numbers.extend_from_slice(numbers);
+        }
+        Ok(rows)
     }
 
     pub(super) async fn read_segment(
@@ -158,16 +206,24 @@ impl Store {
         checksum: &[u8],
         dimension: usize,
     ) -> Result<Vec<f32>, StoreError> {
+        let (numbers, columns) = self.read_whole_segment(id, checksum).await?;
+        if columns != dimension {
+            let reason = format!("its rows are of {columns} numbers; {dimension} are expected");
+            return Err(StoreError::Damaged { file: file(id), reason });
+        }
+        Ok(numbers)
+    }
+
+    /// The numbers of a segment, and how many a row has.
+    pub(super) async fn read_whole_segment(&self, id: &str, checksum: &[u8]) -> Result<(Vec<f32>, usize), StoreError> {
         let file = file(id);
         let damaged = |reason: String| StoreError::Damaged { file: file.clone(), reason };
         let bytes = self.get(&file, checksum).await?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
         let tensor = tensors.tensor(TENSOR).map_err(|error| damaged(error.to_string()))?;
         match (tensor.shape(), tensor.dtype()) {
-            (&[_, columns], Dtype::F32) if columns == dimension => Ok(floats(tensor.data())),
-            (shape, dtype) => {
-                Err(damaged(format!("it holds {dtype:?} {shape:?}; F32 [rows, {dimension}] is expected")))
-            }
+            (&[_, columns], Dtype::F32) => Ok((floats(tensor.data()), columns)),
+            (shape, dtype) => Err(damaged(format!("it holds {dtype:?} {shape:?}; F32 [rows, dimension] is expected"))),
         }
     }
 
@@ -204,7 +260,10 @@ mod tests {
     use super::*;
     use crate::{
         names::Name,
-        store::place::{Place, in_both},
+        store::{
+            add::Added,
+            place::{Place, in_both},
+        },
     };
     use graft_proto::v1::Split;
 
@@ -223,9 +282,9 @@ mod tests {
         assert!(!store.create_dataset(&tenant, &name, "net", "net@0", 3, false).await.unwrap());
         let dataset = store.dataset(&tenant, &name).await.unwrap().unwrap();
         let all = [example(1, "a", true), example(2, "b", true)];
-        assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), Some(vec![true, true]));
+        assert_eq!(store.add(&tenant, &dataset, &all).await.unwrap(), Some(vec![Added::New; 2]));
         let again = [example(2, "b", false), example(3, "a", true)];
-        assert_eq!(store.add(&tenant, &dataset, &again).await.unwrap(), Some(vec![false, true]));
+        assert_eq!(store.add(&tenant, &dataset, &again).await.unwrap(), Some(vec![Added::Known, Added::New]));
         drop(store);
 
         let store = place.open().await;

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::{Snapshot as Description, Split};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use uuid::Uuid;
 
 use super::{
     Store,
     datasets::DatasetRow,
-    examples::ExampleRow,
+    examples::{ExampleRow, UNLABELLED},
     now,
-    sql::{self, Row},
+    sql::{self, Connection, Row},
     timestamp,
 };
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
@@ -20,32 +21,44 @@ const HASH: usize = 32;
 /// The key of the file's metadata that holds the labels, a JSON list.
 const LABELS: &str = "labels";
 
-fn file(id: &str) -> String {
-    format!("snapshots/{id}.safetensors")
+/// The file of a snapshot: as its row says. Those of before are named for their content.
+fn file(row: &Row) -> Result<String, StoreError> {
+    let (id, file): (String, String) = (row.try_get("id")?, row.try_get("file")?);
+    Ok(if file.is_empty() { format!("snapshots/{id}.safetensors") } else { file })
 }
+
+/// Examples of a dataset that are read together.
+const PAGE: u32 = 10_000;
 
 const COLUMNS: &str = "id, dataset, space, multi_label, examples, create_time";
 
 impl Store {
     /// Keep `examples`, which are in the order of their hashes, as the snapshot `id` of a dataset. The same content is kept
-    /// once.
+    /// once. `false` if some are not in the dataset any more: their embeddings may be gone.
     pub async fn put_snapshot(
         &self,
         tenant: &Tenant,
         dataset: &DatasetRow,
         id: &str,
         examples: &[ExampleRow],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if self.snapshot(tenant, &dataset.name, id).await?.is_some_and(|there| there.space == dataset.space) {
-            return Ok(());
+            return Ok(true);
         }
-        let bytes = encode(examples).map_err(damaged(&file(id)))?;
+        // Its own, though the content may have been written before: a file that is never written again may be removed.
+        let file = format!("snapshots/{}.safetensors", Uuid::now_v7());
+        let bytes = encode(examples).map_err(damaged(&file))?;
         let checksum = *blake3::hash(&bytes).as_bytes();
-        self.put(&file(id), bytes).await?;
+        self.put(&file, bytes).await?;
+        // While it is counted the dataset does not change: that it names what is there is why its embeddings are.
+        let Some(mut write) = self.write_to(dataset.id).await? else { return Ok(false) };
+        if !holds(&mut write, dataset.id, examples).await? {
+            return Ok(false);
+        }
         // A dataset of an earlier time may have had this name, and the same content in another space.
         sql::query(
-            "INSERT INTO snapshots (tenant, dataset, id, space, multi_label, examples, checksum, create_time)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO snapshots (tenant, dataset, id, space, multi_label, examples, checksum, create_time, file)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (tenant, dataset, id) DO UPDATE SET
                  space = excluded.space, multi_label = excluded.multi_label, create_time = excluded.create_time",
         )
@@ -57,9 +70,11 @@ impl Store {
         .bind(examples.len() as i64)
         .bind(&checksum[..])
         .bind(now())
-        .execute(&self.sql)
+        .bind(&file)
+        .execute(&mut *write)
         .await?;
-        Ok(())
+        write.commit().await?;
+        Ok(true)
     }
 
     /// A snapshot of the dataset of this name.
@@ -105,16 +120,14 @@ impl Store {
         dataset: &DatasetRow,
         id: &str,
     ) -> Result<Option<Vec<ExampleRow>>, StoreError> {
-        let checksum: Option<Vec<u8>> =
-            sql::query_scalar("SELECT checksum FROM snapshots WHERE tenant = ? AND dataset = ? AND id = ?")
-                .bind(tenant.as_str())
-                .bind(&dataset.name)
-                .bind(id)
-                .fetch_optional(&self.sql)
-                .await?;
-        let Some(checksum) = checksum else { return Ok(None) };
-        let bytes = self.get(&file(id), &checksum).await?;
-        let mut examples = decode(&bytes).map_err(damaged(&file(id)))?;
+        let row = sql::query("SELECT id, file, checksum FROM snapshots WHERE tenant = ? AND dataset = ? AND id = ?")
+            .bind(tenant.as_str())
+            .bind(&dataset.name)
+            .bind(id)
+            .fetch_optional(&self.sql)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut examples = self.read_snapshot(&row).await?;
         let rows =
             sql::query("SELECT hash, id FROM examples WHERE dataset = ?").bind(dataset.id).fetch_all(&self.sql).await?;
         let mut ids: HashMap<ContentHash, String> = HashMap::with_capacity(rows.len());
@@ -127,10 +140,40 @@ impl Store {
         Ok(Some(examples))
     }
 
+    /// The examples of the snapshot of a row, which has the columns `id`, `file` and `checksum`, without their ids.
+    pub(super) async fn read_snapshot(&self, row: &Row) -> Result<Vec<ExampleRow>, StoreError> {
+        let file = file(row)?;
+        let bytes = self.get(&file, row.try_get("checksum")?).await?;
+        decode(&bytes).map_err(damaged(&file))
+    }
+
     /// Every snapshot's file that counts.
     pub(super) async fn snapshot_files(&self) -> Result<HashSet<String>, StoreError> {
-        let ids: Vec<String> = sql::query_scalar("SELECT DISTINCT id FROM snapshots").fetch_all(&self.sql).await?;
-        Ok(ids.iter().map(|id| file(id)).collect())
+        sql::query("SELECT DISTINCT id, file FROM snapshots").fetch_all(&self.sql).await?.iter().map(file).collect()
+    }
+}
+
+/// Whether a dataset holds all of `examples`, which are in the order of their hashes.
+async fn holds(sql: &mut Connection, dataset: i64, examples: &[ExampleRow]) -> Result<bool, StoreError> {
+    let mut found = 0;
+    let mut after: Vec<u8> = Vec::new();
+    loop {
+        let rows =
+            sql::query("SELECT hash FROM examples WHERE dataset = ? AND split <> ? AND hash > ? ORDER BY hash LIMIT ?")
+                .bind(dataset)
+                .bind(UNLABELLED)
+                .bind(&after[..])
+                .bind(PAGE)
+                .fetch_all(&mut *sql)
+                .await?;
+        for row in &rows {
+            let hash = super::examples::hash_of(row)?;
+            found += usize::from(examples.get(found).is_some_and(|wanted| wanted.hash == hash));
+            after = hash.as_bytes().to_vec();
+        }
+        if found == examples.len() || rows.is_empty() {
+            return Ok(found == examples.len());
+        }
     }
 }
 

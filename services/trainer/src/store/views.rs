@@ -10,7 +10,7 @@ use super::{
     datasets::DatasetRow,
     examples::hash_of,
     segments::push_hashes,
-    sql::{self, Builder},
+    sql::{self, Builder, On},
 };
 use crate::{content::ContentHash, error::StoreError, names::Tenant};
 
@@ -59,18 +59,28 @@ impl Store {
         dataset: &DatasetRow,
         hashes: &[ContentHash],
     ) -> Result<HashSet<ContentHash>, StoreError> {
-        let views = dataset.views();
-        if views == 0 {
-            return Ok(hashes.iter().copied().collect());
-        }
-        let mut query = Builder::new("SELECT hash FROM view_embeddings WHERE tenant = ");
-        query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(&dataset.space);
-        query.push(" AND recipe = ").push_bind(dataset.recipe()).push(" AND view <= ").push_bind(views);
-        push_hashes(&mut query, "hash", hashes);
-        query.push(" GROUP BY hash HAVING COUNT(*) = ").push_bind(views);
-        let rows = query.build().fetch_all(&self.sql).await?;
-        rows.iter().map(hash_of).collect()
+        viewed(&self.sql, tenant, dataset, hashes).await
     }
+}
+
+/// The same, as a part of whatever `sql` is doing.
+pub(super) async fn viewed(
+    sql: impl Into<On<'_>>,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    hashes: &[ContentHash],
+) -> Result<HashSet<ContentHash>, StoreError> {
+    let views = dataset.views();
+    if views == 0 {
+        return Ok(hashes.iter().copied().collect());
+    }
+    let mut query = Builder::new("SELECT hash FROM view_embeddings WHERE tenant = ");
+    query.push_bind(tenant.as_str()).push(" AND space = ").push_bind(&dataset.space);
+    query.push(" AND recipe = ").push_bind(dataset.recipe()).push(" AND view <= ").push_bind(views);
+    push_hashes(&mut query, "hash", hashes);
+    query.push(" GROUP BY hash HAVING COUNT(*) = ").push_bind(views);
+    let rows = query.build().fetch_all(sql).await?;
+    rows.iter().map(hash_of).collect()
 }
 
 /// A dataset's augmentation as the store has it.

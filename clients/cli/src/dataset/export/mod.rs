@@ -123,6 +123,7 @@ fn split_name(split: Split) -> &'static str {
     match split {
         Split::Validation => "validation",
         Split::Test => "test",
+        Split::Unlabelled => "unlabelled",
         Split::Train | Split::Unspecified => "train",
     }
 }

@@ -76,21 +76,27 @@ pub enum Kind {
 }
 
 impl Arrays {
-    /// Open the images at `path` and their labels: at `labels`, or beside the images where they usually are.
+    /// Open the images at `path` and their labels, unless they have none: at `labels`, or beside the images where they usually
+    /// are.
     pub fn open(kind: Kind, path: &Path, labels: Option<&Path>, split: Split) -> Result<Arrays> {
+        let in_images = || format!("{}", path.display());
+        let (sizes, data) = match kind {
+            Kind::Idx => idx::images(text::open(path)?).with_context(in_images)?,
+            Kind::Npy => npy::images(text::open(path)?).with_context(in_images)?,
+        };
+        let shape = Shape::of(&sizes).with_context(in_images)?;
+        let name = text::name(path);
+        if split == Split::Unlabelled {
+            let labels = Box::new(std::iter::repeat_with(|| Ok(String::new())));
+            return Ok(Arrays { name, shape, data, labels, at: 0, split });
+        }
         let beside = match labels {
             Some(told) => told.to_owned(),
             None => usual_labels(path).with_context(|| {
                 format!("{} holds images; name the file of their labels by --labels", path.display())
             })?,
         };
-        let in_images = || format!("{}", path.display());
         let in_labels = || format!("{}", beside.display());
-        let (sizes, data) = match kind {
-            Kind::Idx => idx::images(text::open(path)?).with_context(in_images)?,
-            Kind::Npy => npy::images(text::open(path)?).with_context(in_images)?,
-        };
-        let shape = Shape::of(&sizes).with_context(in_images)?;
         let (count, labels) = match kind {
             Kind::Idx => idx::labels(text::open(&beside)?).with_context(in_labels)?,
             Kind::Npy => npy::labels(text::open(&beside)?).with_context(in_labels)?,
@@ -102,7 +108,7 @@ impl Arrays {
             shape.images,
             beside.display()
         );
-        Ok(Arrays { name: text::name(path), shape, data, labels, at: 0, split })
+        Ok(Arrays { name, shape, data, labels, at: 0, split })
     }
 
     /// How many images the file says that it holds.

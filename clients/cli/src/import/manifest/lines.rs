@@ -55,12 +55,14 @@ impl Lines {
         let places = self.columns.find(&names).map_err(&reject)?;
         let value = |column: usize| object.get(&names[column]).unwrap_or(&Value::Null);
         let path = scalar(value(places.path)).ok_or_else(|| reject(format!("`{}` is no path", names[places.path])))?;
-        let label = match value(places.label) {
-            Value::Array(labels) => labels.iter().map(scalar).collect::<Option<Vec<String>>>().map(Label::Many),
-            one => scalar(one).map(Label::One),
+        let label = match places.label.map(value) {
+            None => Some(Label::Many(Vec::new())),
+            Some(Value::Array(labels)) => labels.iter().map(scalar).collect::<Option<Vec<String>>>().map(Label::Many),
+            Some(one) => scalar(one).map(Label::One),
         };
         let label = label.ok_or_else(|| {
-            reject(format!("`{}` holds no label; a text, a number or a list of them is accepted", names[places.label]))
+            let name = places.label.map_or("", |column| &names[column]);
+            reject(format!("`{name}` holds no label; a text, a number or a list of them is accepted"))
         })?;
         let split = places.split.and_then(|column| scalar(value(column))).unwrap_or_default();
         self.rules.apply(Entry { place, path, label, split })

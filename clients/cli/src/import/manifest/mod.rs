@@ -41,17 +41,24 @@ pub struct Columns {
     pub label: Option<String>,
     /// Their splits.
     pub split: Option<String>,
+    /// Whether there are none of labels and splits, or none that matter: the images have no labels yet.
+    pub unlabelled: bool,
 }
 
-/// Where the columns are; a manifest may have no splits.
+/// Where the columns are; a manifest may have no splits, and of images without labels no labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     pub path: usize,
-    pub label: usize,
+    pub label: Option<usize>,
     pub split: Option<usize>,
 }
 
 impl Columns {
+    /// Where the columns are in a manifest without a heading.
+    pub fn usual(&self) -> Places {
+        Places { path: 0, label: (!self.unlabelled).then_some(1), split: None }
+    }
+
     /// Find the columns among a manifest's headings, in any case. What is missing is named.
     pub fn find(&self, headings: &[String]) -> Result<Places, String> {
         let at = |name: &str| headings.iter().position(|heading| heading.trim().eq_ignore_ascii_case(name));
@@ -62,7 +69,10 @@ impl Columns {
             }),
         };
         let path = column(&self.path, &PATHS, "--path-column")?;
-        let label = column(&self.label, &LABELS, "--label-column")?;
+        if self.unlabelled {
+            return Ok(Places { path, label: None, split: None });
+        }
+        let label = Some(column(&self.label, &LABELS, "--label-column")?);
         let split = match &self.split {
             Some(_) => Some(column(&self.split, &SPLITS, "--split-column")?),
             None => SPLITS.iter().find_map(|name| at(name)),
@@ -145,6 +155,9 @@ impl Rules {
         let tidy = |labels: Vec<String>| -> Vec<String> {
             labels.iter().map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()).collect()
         };
+        if self.split == Some(Split::Unlabelled) {
+            return Ok((String::new(), Vec::new()));
+        }
         match (label, &self.separator) {
             (Label::One(text), Some(separator)) => {
                 let parts = if separator.is_empty() { vec![text] } else { split_text(&text, separator) };
@@ -187,9 +200,9 @@ mod tests {
     fn usual_columns_are_found_and_others_are_told() {
         assert_eq!(
             columns(None, &["ID", "Label", "File_Name", "Split"]),
-            Ok(Places { path: 2, label: 1, split: Some(3) })
+            Ok(Places { path: 2, label: Some(1), split: Some(3) })
         );
-        assert_eq!(columns(Some("where"), &["where", "class"]), Ok(Places { path: 0, label: 1, split: None }));
+        assert_eq!(columns(Some("where"), &["where", "class"]), Ok(Places { path: 0, label: Some(1), split: None }));
         let missing = columns(Some("there"), &["where", "class"]).unwrap_err();
         assert!(missing.contains("--path-column") && missing.contains("where, class"), "{missing}");
         let missing = columns(None, &["path", "what"]).unwrap_err();

@@ -42,15 +42,15 @@ impl Table {
             broken: false,
         };
         let heading = match records.next() {
-            None => return Ok(table(Places { path: 0, label: 1, split: None }, None, records)),
+            None => return Ok(table(columns.usual(), None, records)),
             Some(heading) => heading?,
         };
         // Excel begins its files with a byte order mark.
         let names: Vec<String> = heading.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
         match columns.find(&names) {
             Ok(places) => Ok(table(places, None, records)),
-            Err(_) if names.len() >= 2 && rules.folder.join(names[0].trim()).is_file() => {
-                Ok(table(Places { path: 0, label: 1, split: None }, Some(heading), records))
+            Err(_) if (names.len() >= 2 || columns.unlabelled) && rules.folder.join(names[0].trim()).is_file() => {
+                Ok(table(columns.usual(), Some(heading), records))
             }
             Err(reason) => bail!("{}: {reason}", path.display()),
         }
@@ -61,7 +61,11 @@ impl Table {
         let cell = |column: usize| record.get(column).map(str::to_owned);
         let short = || Rejected::new(place.clone(), format!("{} columns; the heading has more", record.len()));
         let path = cell(self.places.path).ok_or_else(short)?;
-        let label = Label::One(cell(self.places.label).ok_or_else(short)?);
+        let label = match self.places.label {
+            Some(column) => cell(column).ok_or_else(short)?,
+            None => String::new(),
+        };
+        let label = Label::One(label);
         let split = self.places.split.and_then(cell).unwrap_or_default();
         self.rules.apply(Entry { place, path, label, split })
     }

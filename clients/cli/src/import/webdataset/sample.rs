@@ -110,7 +110,7 @@ impl Rules {
         }
         let Some(image) = image else { return reject("no image beside the label") };
         let labels = label.map(|(_, labels)| labels).unwrap_or_default();
-        if self.separator.is_some() {
+        if self.separator.is_some() || self.split == Split::Unlabelled {
             return Some(Ok(Example { labels, ..encoded(key, String::new(), self.split, image) }));
         }
         match &labels[..] {

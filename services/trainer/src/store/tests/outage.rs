@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use crate::{
     content::ContentHash,
     names::{Name, Tenant},
-    store::{examples::ExampleRow, place::Place, segments::NewExample},
+    store::{add::Added, examples::ExampleRow, place::Place, segments::NewExample},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,6 +29,6 @@ async fn what_cannot_be_written_to_the_bucket_is_not_counted() {
     assert!(store.embedded(&tenant, "net@0", &[hash]).await.unwrap().is_empty());
 
     bucket.refuse_writes(false);
-    assert_eq!(store.add(&tenant, &dataset, &examples).await.unwrap(), Some(vec![true]));
+    assert_eq!(store.add(&tenant, &dataset, &examples).await.unwrap(), Some(vec![Added::New]));
     assert_eq!(store.embeddings(&tenant, &dataset, &[hash]).await.unwrap(), [1.0]);
 }
