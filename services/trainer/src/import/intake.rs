@@ -161,15 +161,15 @@ mod tests {
     fn a_missing_label_must_be_said() {
         let unlabelled = Split::Unlabelled as i32;
         for multi_label in [false, true] {
-            let row = check(example("a", "", unlabelled, bytes()), multi_label).unwrap().row;
+            let row = check(example("a", "", unlabelled, bytes()), &dataset(multi_label)).unwrap().row;
             assert!(row.is_unlabelled() && row.labels.is_empty());
-            let both = check(example("a", "cat", unlabelled, bytes()), multi_label).unwrap_err().error.unwrap();
+            let both = check(example("a", "cat", unlabelled, bytes()), &dataset(multi_label)).unwrap_err().error.unwrap();
             assert!(both.field == "examples.label" && both.message.contains("`cat`"), "{both:?}");
             let set = Example { labels: vec!["dog".into()], ..example("a", "", unlabelled, bytes()) };
-            assert!(check(set, multi_label).is_err());
+            assert!(check(set, &dataset(multi_label)).is_err());
         }
-        assert!(check(example("a", "", 0, bytes()), false).is_err(), "by accident it is an error");
-        assert!(!check(example("a", "", 0, bytes()), true).unwrap().row.is_unlabelled(), "none applies");
+        assert!(check(example("a", "", 0, bytes()), &dataset(false)).is_err(), "by accident it is an error");
+        assert!(!check(example("a", "", 0, bytes()), &dataset(true)).unwrap().row.is_unlabelled(), "none applies");
     }
 
     #[test]

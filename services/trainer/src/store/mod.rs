@@ -52,7 +52,7 @@ pub mod location;
 mod open;
 #[cfg(test)]
 #[path = "../../tests/place/mod.rs"]
-mod place;
+pub(crate) mod place;
 mod places;
 pub mod retry;
 pub mod runs;
