@@ -102,9 +102,8 @@ mod tests {
     }
 
     fn labels(response: &ClassifyResponse) -> Vec<(&str, &str)> {
-        let one = |one: &HeadClassification| (one.head.as_str(), one.predictions.first().map(|p| p.label.as_str()));
-        let named = response.classifications.iter().map(one);
-        named.map(|(head, label)| (head, label.unwrap_or("-"))).collect::<Vec<_>>().into_iter().collect()
+        let all = response.classifications.iter();
+        all.map(|one| (one.head.as_str(), one.predictions.first().map_or("-", |p| p.label.as_str()))).collect()
     }
 
     #[test]

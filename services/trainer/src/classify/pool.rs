@@ -57,7 +57,7 @@ mod tests {
         for _ in 0..pool.0.current_num_threads() {
             let wait = wait.clone();
             // It ends when `go` is dropped.
-            pool.0.spawn(move || drop(wait.lock().recv()));
+            pool.0.spawn(move || assert!(wait.lock().recv().is_err()));
         }
         let (told, done) = mpsc::channel();
         let late = pool.run(move || told.send(()));

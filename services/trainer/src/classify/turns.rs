@@ -60,11 +60,14 @@ mod tests {
     async fn a_key_is_one_at_a_time_and_nothing_is_left_behind() {
         let turns: Turns<usize> = Turns::default();
         let inside = [const { AtomicUsize::new(0) }; 3];
-        let work = async |key: usize| {
-            let _turn = turns.take(key).await;
-            assert_eq!(inside[key].fetch_add(1, Ordering::SeqCst), 0);
-            tokio::task::yield_now().await;
-            inside[key].fetch_sub(1, Ordering::SeqCst);
+        let work = |key: usize| {
+            let (turns, inside) = (&turns, &inside[key]);
+            async move {
+                let _turn = turns.take(key).await;
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                tokio::task::yield_now().await;
+                inside.fetch_sub(1, Ordering::SeqCst);
+            }
         };
         join_all((0..300).map(|index| work(index % 3))).await;
         assert!(turns.taken.lock().is_empty());
