@@ -5,19 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use graft_chassis::status;
 use graft_proto::v1::ExtractItem;
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use super::{
-    Answer, PATIENCE, TRY,
+    Answer, MOST_LOSSES, PATIENCE, TRY,
     failure::Failure,
     links::Links,
     member::Member,
     pool::{Pool, Refusal},
     stream::{self, Wanted},
     suspicious,
-    unanswered::Images,
+    unanswered::{Done, Images},
 };
 
 /// Messages of extractors that are not looked at yet, at the most.
@@ -38,6 +39,8 @@ pub(super) struct Spread {
     begins: Option<oneshot::Sender<Result<(), Status>>>,
     images: Images,
     links: Links,
+    /// Images that are given up, until something shows that not the extractors are to blame.
+    given_up: Vec<String>,
     /// Who did not take the stream, and when that was.
     refusals: Vec<Refusal>,
     refused: Option<Instant>,
@@ -75,6 +78,7 @@ impl Spread {
             begins: Some(begins),
             images,
             links: Links::default(),
+            given_up: Vec::new(),
             refusals: Vec::new(),
             refused: None,
             told,
@@ -97,6 +101,9 @@ impl Spread {
     async fn pump(&mut self) -> Result<(), Status> {
         let mut changes = self.pool.changes();
         while self.more || self.images.len() > 0 {
+            if self.images.len() == 0 {
+                self.tell_given_up().await;
+            }
             self.begin();
             self.give_out();
             self.look_for_somebody()?;
@@ -111,6 +118,7 @@ impl Spread {
                 () = tokio::time::sleep(TRY), if self.nobody.is_some() => {}
             }
         }
+        self.tell_given_up().await;
         Ok(())
     }
 
@@ -176,14 +184,16 @@ impl Spread {
             }
             Event::Answered(Answer::Embedded(rows)) => {
                 let (new, done) = self.images.embedded(link, rows);
-                done.iter().for_each(|done| self.links.done(link, done));
+                for done in done {
+                    self.done(link, &done).await;
+                }
                 if !new.is_empty() {
                     self.answer(Answer::Embedded(new)).await;
                 }
             }
             Event::Answered(Answer::Refused(id, status)) => {
                 if let Some(done) = self.images.refused(link, &id) {
-                    self.links.done(link, &done);
+                    self.done(link, &done).await;
                     self.answer(Answer::Refused(id, status)).await;
                 }
             }
@@ -207,12 +217,29 @@ impl Spread {
                 member.lose(&why);
                 let lost = self.images.lost(link);
                 member.count_resent(lost.again);
-                for id in lost.given_up {
-                    self.answer(Answer::Refused(id, suspicious())).await;
+                self.given_up.extend(lost.given_up);
+                // Each was alone, so it is not the images.
+                if self.given_up.len() >= MOST_LOSSES {
+                    return Err(status::unavailable(format!(
+                        "extractors are lost whatever image they are given; that at {}: {why}",
+                        member.url
+                    )));
                 }
             }
         }
         Ok(())
+    }
+
+    /// An image is answered: its extractor works.
+    async fn done(&mut self, link: u64, done: &Done) {
+        self.links.done(link, done);
+        self.tell_given_up().await;
+    }
+
+    async fn tell_given_up(&mut self) {
+        for id in std::mem::take(&mut self.given_up) {
+            self.answer(Answer::Refused(id, suspicious())).await;
+        }
     }
 
     async fn answer(&self, answer: Answer) {

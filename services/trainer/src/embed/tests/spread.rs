@@ -85,3 +85,15 @@ async fn a_stream_that_nobody_can_answer_any_more_ends_with_why() {
     let status = tokio::time::timeout(SOON, embedding.next()).await.unwrap().unwrap_err();
     assert!(status.code() == Code::Unavailable && status.message().contains(&url), "{status:?}");
 }
+
+#[tokio::test]
+async fn no_image_is_blamed_for_an_extractor_that_is_lost_with_any() {
+    let loser = Scripted::start(Part { lose: |_| true, ..Part::default() }).await;
+    let extractor = extractor(&[loser.url()]);
+    let mut embedding = begin(&extractor, 0).await.unwrap();
+    embedding.send_items(numbered(100));
+    let status = tokio::time::timeout(SOON, embedding.next()).await.unwrap().unwrap_err();
+    let message = status.message();
+    assert!(status.code() == Code::Unavailable && message.contains(&loser.url()), "{message}");
+    assert!(message.contains("it was lost"), "{message}");
+}
