@@ -4,10 +4,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, value_parser};
 use graft_chassis::config::CommonArgs;
-use tonic::transport::Endpoint;
 use url::Url;
 
-use crate::store::location::{Bucket, BucketUrl, DatabaseUrl, Location};
+use crate::{
+    embed::endpoints::Endpoint,
+    store::location::{Bucket, BucketUrl, DatabaseUrl, Location},
+};
 
 /// Keep labelled examples, fit classifier heads on their embeddings and serve the heads over gRPC.
 #[derive(Parser, Clone, Debug)]
@@ -21,9 +23,10 @@ pub struct Config {
     #[arg(long, default_value = "127.0.0.1:7410", value_name = "ADDRESS")]
     pub metrics_listen: SocketAddr,
 
-    /// Where the extractor is.
-    #[arg(long, default_value = "http://127.0.0.1:7401", value_name = "URL", value_parser = endpoint)]
-    pub extractor: String,
+    /// Where the extractor is. May be given several times, or several with commas between them; of a name with many addresses,
+    /// there is one at each. Work is spread over all that can be reached.
+    #[arg(long, default_value = "http://127.0.0.1:7401", value_delimiter = ',', value_name = "URL")]
+    pub extractor: Vec<Endpoint>,
 
     /// Where datasets, embeddings and heads are kept, unless the next two say otherwise. One trainer at a time.
     #[arg(long, default_value = "graft-data", value_name = "DIR")]
@@ -89,11 +92,6 @@ impl Config {
     }
 }
 
-fn endpoint(text: &str) -> Result<String, String> {
-    let fine = text.starts_with("http://") && Endpoint::from_shared(text.to_owned()).is_ok();
-    if fine { Ok(text.to_owned()) } else { Err("a URL such as http://127.0.0.1:7401 is accepted".into()) }
-}
-
 fn server(text: &str) -> Result<String, String> {
     let fine = text.parse().is_ok_and(|url: Url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if fine { Ok(text.to_owned()) } else { Err("a URL such as https://minio.example:9000 is accepted".into()) }
@@ -102,6 +100,22 @@ fn server(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_one_extractor_or_several() {
+        let extractors = |flags: &[&str]| {
+            let config = Config::try_parse_from([&["graft-trainer"], flags].concat())?;
+            Ok::<_, clap::Error>(config.extractor.iter().map(Endpoint::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(extractors(&[]).unwrap(), ["http://127.0.0.1:7401"]);
+        let two = ["http://a:7401", "http://[::1]:7401"];
+        assert_eq!(extractors(&["--extractor", &two.join(",")]).unwrap(), two);
+        assert_eq!(extractors(&["--extractor", two[0], "--extractor", two[1]]).unwrap(), two);
+        for bad in ["", "a:7401", "https://a:7401", "http://a:7401,", "http://a:7401,nonsense"] {
+            let error = extractors(&["--extractor", bad]).unwrap_err().to_string();
+            assert!(error.contains("--extractor") && error.contains("http://127.0.0.1:7401"), "{bad}: {error}");
+        }
+    }
 
     #[test]
     fn the_state_is_where_the_flags_say() {

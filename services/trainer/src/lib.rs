@@ -6,7 +6,7 @@
 //! The straight line, left to right:
 //! - [`import`]: labelled images in, an outcome for each out; [`content`]: what an image is known by; [`given`]: embeddings that
 //!   a caller has already.
-//! - [`embed`]: the client of the extractor.
+//! - [`embed`]: the client of the extractors.
 //! - [`store`]: facts in SQL, immutable artifacts in files or a bucket.
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
 //! - [`runs`]: the worker that fits one run after the other, and what the trainers of a cluster tell each other of runs.

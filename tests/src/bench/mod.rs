@@ -6,6 +6,7 @@
 //! - [`extract_latency`], [`extract_mixed`]: what one image takes, on an idle extractor and beside a bulk stream.
 //! - [`extract_memory`]: what a long stream leaves behind.
 //! - [`extract_peer`]: the same images through another server, [`litserve`].
+//! - [`scale_out`]: what a second extractor adds to an import.
 //! - [`preprocess`]: JPEGs to tensors on one core against Pillow and numpy.
 //! - [`extract_gpu`]: what reaches a GPU of what it can do.
 //! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`], [`few_shot`]: fits of heads, each in a process of its own
@@ -45,6 +46,7 @@ pub mod litserve;
 pub mod many_heads;
 pub mod plain_append;
 pub mod preprocess;
+pub mod scale_out;
 pub mod store_import;
 pub mod stream;
 pub mod suggest;
@@ -69,6 +71,7 @@ pub const ALL: &[Bench] = &[
     Bench { name: "extract-mixed", run: || Box::pin(extract_mixed::run()) },
     Bench { name: "extract-memory", run: || Box::pin(extract_memory::run()) },
     Bench { name: "extract-peer", run: || Box::pin(extract_peer::run()) },
+    Bench { name: "scale-out", run: || Box::pin(scale_out::run()) },
     Bench { name: "extract-gpu", run: || Box::pin(extract_gpu::run()) },
     Bench { name: "fit-12k", run: || Box::pin(fit_speed::run_12k()) },
     Bench { name: "fit-60k", run: || Box::pin(fit_speed::run_60k()) },

@@ -163,7 +163,8 @@ mod tests {
         for multi_label in [false, true] {
             let row = check(example("a", "", unlabelled, bytes()), &dataset(multi_label)).unwrap().row;
             assert!(row.is_unlabelled() && row.labels.is_empty());
-            let both = check(example("a", "cat", unlabelled, bytes()), &dataset(multi_label)).unwrap_err().error.unwrap();
+            let both =
+                check(example("a", "cat", unlabelled, bytes()), &dataset(multi_label)).unwrap_err().error.unwrap();
             assert!(both.field == "examples.label" && both.message.contains("`cat`"), "{both:?}");
             let set = Example { labels: vec!["dog".into()], ..example("a", "", unlabelled, bytes()) };
             assert!(check(set, &dataset(multi_label)).is_err());

@@ -39,7 +39,7 @@ const SEGMENT: usize = 4096;
 const SEGMENT_BYTES: usize = 10 << 20;
 /// How long an embedding may wait for its segment to fill: what a crash loses must be embedded again.
 const WAIT: Duration = Duration::from_millis(500);
-/// Images at the extractor, at the most, and their bytes.
+/// Images at the extractors, at the most, for each of them that there is, and their bytes.
 const IMAGES_OUT: usize = 256;
 const BYTES_OUT: usize = 64 << 20;
 /// Examples that are looked up together, and outcomes in one message, at the most.

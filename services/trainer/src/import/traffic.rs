@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{BYTES_OUT, IMAGES_OUT, Import, Waiting, outcome::rejected};
 use crate::{
-    embed::{Answer, Embedded, size},
+    embed::{Answer, Embedded},
     store::{datasets::DatasetRow, segments::NewExample},
 };
 
@@ -15,7 +15,9 @@ impl Import {
     /// Send as much of the backlog as may be out at once.
     pub(super) async fn send_backlog(&mut self) -> Result<(), Status> {
         let mut images = Vec::new();
-        while self.out.len() < IMAGES_OUT && (self.bytes_out < BYTES_OUT || self.out.is_empty()) {
+        let extractors = self.extractor.count();
+        let (most, most_bytes) = (IMAGES_OUT * extractors, BYTES_OUT * extractors);
+        while self.out.len() < most && (self.bytes_out < most_bytes || self.out.is_empty()) {
             let Some((waiting, image)) = self.backlog.pop_front() else { break };
             self.sent += 1;
             let id = self.sent.to_string();
@@ -34,20 +36,7 @@ impl Import {
             self.embedding = Some(begun.await?);
         }
         if let Some(embedding) = &self.embedding {
-            // One message for each large image, many small ones in one.
-            let mut message = Vec::new();
-            let mut bytes = 0;
-            for item in images {
-                bytes += item.image.as_ref().map_or(0, size);
-                message.push(item);
-                if bytes > 1 << 20 {
-                    embedding.send_items(std::mem::take(&mut message));
-                    bytes = 0;
-                }
-            }
-            if !message.is_empty() {
-                embedding.send_items(message);
-            }
+            embedding.send_items(images);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
     names::check_id,
 };
 
-/// Images of one stream at the extractor, at the most, and their bytes.
+/// Images of one stream at the extractors, at the most, for each of them that there is, and their bytes.
 const IMAGES_OUT: usize = 128;
 const BYTES_OUT: usize = 32 << 20;
 /// Answers that the caller of a stream has not read, at the most: of one head, and of many, which are large.
@@ -89,7 +89,8 @@ impl Stream {
     }
 
     fn has_room(&self) -> bool {
-        self.out.len() < IMAGES_OUT && self.bytes_out < BYTES_OUT
+        let extractors = self.extractor.count();
+        self.out.len() < IMAGES_OUT * extractors && self.bytes_out < BYTES_OUT * extractors
     }
 
     async fn read(&mut self, request: ClassifyStreamRequest) -> Result<(), Status> {

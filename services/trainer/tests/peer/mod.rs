@@ -175,7 +175,8 @@ impl Trainer {
         let peer = Peer::default();
         let extractor = serve(Routes::new(ExtractorServiceServer::new(peer.clone()))).await;
         let store = place.open().await;
-        let datasets = Datasets::new(store.clone(), Extractor::new(&format!("http://{extractor}")).unwrap(), 8);
+        let datasets =
+            Datasets::new(store.clone(), Extractor::new(&[format!("http://{extractor}").parse().unwrap()]).unwrap(), 8);
         let service = DatasetServiceServer::new(datasets).max_decoding_message_size(16 << 20);
         let address = serve(Routes::new(service)).await;
         let client = DatasetServiceClient::connect(format!("http://{address}")).await.unwrap();
