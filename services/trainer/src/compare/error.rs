@@ -39,7 +39,7 @@ pub enum CompareError {
         heads: String,
     },
     /// There is nothing to measure on.
-    #[error("snapshot `{id}` has no test split")]
+    #[error("snapshot `{id}` has no test split, or no label")]
     NoTest {
         /// Its id.
         id: String,

@@ -65,7 +65,7 @@ impl TestSplit {
         let examples = store.snapshot_examples(tenant, &row, &described.id).await?;
         let snapshot = Snapshot::new(&examples.ok_or_else(|| no_snapshot(wanted))?);
         let test = &snapshot.plan.test;
-        if test.is_empty() {
+        if test.is_empty() || snapshot.labels.is_empty() {
             return Err(CompareError::NoTest { id: described.id });
         }
         let numbers = row.dimension as usize + heads.map(|head| 3 * head.labels.len()).iter().sum::<usize>();
