@@ -37,7 +37,8 @@ const PART: usize = 1 << 20;
 async fn heads(store: Store, extractor: &str) -> HeadServiceClient<Channel> {
     let ready = HeadCache::new(store.clone(), 1 << 20);
     let comparer = Comparer::new(store.clone(), 1 << 20);
-    let service = HeadServiceServer::new(Heads::new(store, ready, comparer, Extractor::new(extractor).unwrap()));
+    let extractor = Extractor::new(&[extractor.parse().unwrap()]).unwrap();
+    let service = HeadServiceServer::new(Heads::new(store, ready, comparer, extractor));
     let address = serve(Routes::new(service.max_decoding_message_size(16 << 20))).await;
     HeadServiceClient::connect(format!("http://{address}")).await.unwrap()
 }

@@ -256,7 +256,8 @@ mod tests {
         }
         let heads = HeadCache::new(store.clone(), 1 << 20);
         let wanted = HeadRef::parse("head", "a").unwrap();
-        let all = join_all((0..20).map(|_| heads.get(&Tenant::default(), &wanted))).await;
+        let tenant = Tenant::default();
+        let all = join_all((0..20).map(|_| heads.get(&tenant, &wanted))).await;
         let all: Vec<Arc<ServedHead>> = all.into_iter().map(Result::unwrap).collect();
         assert!(all.iter().all(|head| Arc::ptr_eq(head, &all[0])));
         let precondition = Err(tonic::Code::FailedPrecondition);

@@ -12,8 +12,9 @@ use std::{
 use futures::{StreamExt, stream::BoxStream};
 use graft_chassis::status;
 use graft_proto::v1::{
-    EmbeddingBatch, ExtractItem, ExtractOptions, ExtractRequest, ExtractResponse, GetBackboneRequest,
-    GetBackboneResponse, ListBackbonesRequest, ListBackbonesResponse, extract_request, extract_response,
+    EmbeddingBatch, ExportBackboneRequest, ExportBackboneResponse, ExtractItem, ExtractOptions, ExtractRequest,
+    ExtractResponse, GetBackboneRequest, GetBackboneResponse, ListBackbonesRequest, ListBackbonesResponse,
+    extract_request, extract_response,
     extractor_service_server::{ExtractorService, ExtractorServiceServer},
 };
 use tokio::{
@@ -164,6 +165,15 @@ impl ExtractorService for Service {
             std::future::ready(next)
         });
         Ok(Response::new(ended.boxed()))
+    }
+
+    type ExportBackboneStream = BoxStream<'static, Result<ExportBackboneResponse, Status>>;
+
+    async fn export_backbone(
+        &self,
+        _: Request<ExportBackboneRequest>,
+    ) -> Result<Response<Self::ExportBackboneStream>, Status> {
+        Err(Status::unimplemented("it has no network"))
     }
 }
 

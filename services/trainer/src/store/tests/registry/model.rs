@@ -151,6 +151,7 @@ impl Model {
         self.aliases.get(&(head.to_owned(), alias.to_owned()))?.last().copied()
     }
 
+    #[allow(clippy::result_large_err, reason = "a model need not be small")]
     fn change(&mut self, head: &str, alias: &str, action: Action) -> Result<(u32, u32, Vec<u32>), Changed> {
         let there = |version: u32| self.heads.get(head).is_some_and(|versions| versions.contains_key(&version));
         let stack = self.aliases.entry((head.to_owned(), alias.to_owned())).or_default();
