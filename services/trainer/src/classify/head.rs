@@ -92,7 +92,7 @@ impl ServedHead {
 
     /// Whether it can say that an input is unknown.
     pub fn check_unknown(&self, wanted: Wanted) -> Result<(), Status> {
-        if !wanted.detect_unknown || (self.answer_from.is_some() && self.thresholds.is_none()) {
+        if !wanted.detect_unknown || self.answer_from.is_some() {
             return Ok(());
         }
         let why = match self.thresholds {
