@@ -128,7 +128,8 @@ async fn backbones_of_other_precisions_and_forms_are_exported_too() -> Result<()
         fs::copy(folder.path().join(format!("{name}.onnx")), repository.join(name).join("model.onnx"))?;
         let table = "resize = 36\ninterpolation = \"bilinear\"\ncrop = 32\nscale = \"symmetric\"\nchannels = \"bgr\"\n\
                      mean = [0.1, 0.2, 0.3]\nstd = [0.5, 0.6, 0.7]\n";
-        let manifest = format!("name = \"{name}\"\nmodel = \"model.onnx\"\n\n[preprocessing]\n{table}");
+        let whose = "provenance = \"made on the spot\"";
+        let manifest = format!("name = \"{name}\"\nmodel = \"model.onnx\"\n{whose}\n\n[preprocessing]\n{table}");
         fs::write(repository.join(name).join(format!("{name}.toml")), manifest)?;
     }
     let data = TempDir::new()?;
