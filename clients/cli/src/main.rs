@@ -5,6 +5,7 @@
 //! # Layout
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
 //!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page.
+//! - `split`: canaries and shadows. `traffic`: what classifiers were asked.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 
 #![forbid(unsafe_code)]
@@ -25,6 +26,8 @@ mod output;
 mod programs;
 mod progress;
 mod report;
+mod split;
+mod traffic;
 mod train;
 mod up;
 
@@ -67,6 +70,12 @@ enum Command {
     /// List, show, change or delete datasets.
     #[command(visible_alias = "datasets")]
     Dataset(dataset::Dataset),
+    /// Let a version answer a part of the requests for an alias, such as `production`.
+    Canary(split::Canary),
+    /// Ask a version the same as an alias, and compare its answers with those that are given.
+    Shadow(split::Shadow),
+    /// Show what a classifier was asked of late, and whether that is what it was measured on.
+    Traffic(traffic::Traffic),
 }
 
 /// How a command ended, if it did not fail.
@@ -110,5 +119,8 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Report(report) => report.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
         Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
+        Command::Canary(canary) => canary.run(&graft, cli.output).await,
+        Command::Shadow(shadow) => shadow.run(&graft, cli.output).await,
+        Command::Traffic(traffic) => traffic.run(&graft, cli.output).await,
     }
 }

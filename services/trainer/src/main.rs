@@ -14,7 +14,10 @@ use graft_proto::v1::{
     head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
 };
 use graft_trainer::{
-    classify::HeadCache,
+    classify::{
+        HeadCache,
+        traffic::{Traffic, watch::watch},
+    },
     compare::Comparer,
     config::Config,
     embed::Extractor,
@@ -49,7 +52,7 @@ async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::record()?;
     let ready = Ready::default();
     let listener = serve::bind("listen", config.listen).await?;
-    admin::spawn(config.metrics_listen, metrics, ready.clone()).await?;
+    admin::spawn(config.metrics_listen, metrics.clone(), ready.clone()).await?;
 
     let store = Store::open_at(&config.location(graft_pull::place::environment())).await?;
     let extractor = Extractor::new(&config.extractor).context("extractor")?;
@@ -57,6 +60,9 @@ async fn run(config: Config) -> Result<()> {
     let runs = Runs::start(store.clone(), training_bytes, stop.clone()).await?;
     let comparer = Comparer::new(store.clone(), training_bytes);
     let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
+
+    let traffic = Traffic::default();
+    tokio::spawn(watch(traffic.clone(), metrics));
 
     macro_rules! sized {
         ($server:ident, $service:expr) => {
@@ -68,7 +74,7 @@ async fn run(config: Config) -> Result<()> {
     let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, traffic)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

@@ -1,7 +1,7 @@
 //! Classification: a head's answer for an embedding.
 //!
 //! # Layout
-//! - [`cache`]: the heads that are kept ready.
+//! - [`cache`]: the heads that are kept ready. [`traffic`]: which version answers, and what versions are asked.
 
 use graft_chassis::status;
 use graft_proto::v1::{ClassifyResponse, Embedding, Head, Prediction};
@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod cache;
+pub mod traffic;
 
 pub use cache::HeadCache;
 

@@ -3,19 +3,23 @@
 use graft_chassis::status;
 use graft_proto::v1::{
     CompareHeadsRequest, CompareHeadsResponse, DeleteAliasRequest, DeleteAliasResponse, DeleteHeadRequest,
-    DeleteHeadResponse, GetHeadRequest, GetHeadResponse, Head, ListAliasesRequest, ListAliasesResponse,
-    ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest, ListPromotionsResponse, PromoteHeadRequest,
-    PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse, head_service_server::HeadService,
+    DeleteHeadResponse, GetHeadRequest, GetHeadResponse, GetHeadTrafficRequest, GetHeadTrafficResponse, Head,
+    ListAliasesRequest, ListAliasesResponse, ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest,
+    ListPromotionsResponse, PromoteHeadRequest, PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse,
+    SplitTrafficRequest, SplitTrafficResponse, head_service_server::HeadService,
 };
 use tonic::{Request, Response, Status};
 
-use super::{aliases, compare, promote};
+use super::{aliases, compare, promote, split, traffic};
 use crate::{
-    classify::HeadCache,
+    classify::{HeadCache, traffic::Traffic},
     compare::Comparer,
     names::{Alias, HeadRef, Tenant, Which},
     paging::Page,
-    store::{Store, heads::Deleted},
+    store::{
+        Store,
+        heads::{Deleted, Hold, Role},
+    },
 };
 
 /// Warnings of a head in a list, at the most: the gravest.
@@ -27,12 +31,13 @@ pub struct Heads {
     store: Store,
     ready: HeadCache,
     comparer: Comparer,
+    traffic: Traffic,
 }
 
 impl Heads {
-    /// Serve the heads of `store`, of which some are `ready`, and compare them with `comparer`.
-    pub fn new(store: Store, ready: HeadCache, comparer: Comparer) -> Heads {
-        Heads { store, ready, comparer }
+    /// Serve the heads of `store`, of which some are `ready`, compare them with `comparer`, and tell of their `traffic`.
+    pub fn new(store: Store, ready: HeadCache, comparer: Comparer, traffic: Traffic) -> Heads {
+        Heads { store, ready, comparer, traffic }
     }
 }
 
@@ -45,14 +50,21 @@ pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Resul
     store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
 }
 
-/// Why a head is not deleted that aliases are on.
-fn held(wanted: &HeadRef, aliases: &[(String, u32)]) -> Status {
+/// Why a head is not deleted that aliases need.
+fn held(wanted: &HeadRef, holds: &[Hold]) -> Status {
     let name = &wanted.name;
-    let each = aliases.iter().map(|(alias, version)| format!("`{alias}` is on {name}@{version}"));
+    let each = holds.iter().map(|Hold { alias, version, role }| match role {
+        Role::Own => format!("`{alias}` is on {name}@{version}"),
+        Role::Canary => format!("{name}@{version} is the canary of `{alias}`"),
+        Role::Shadow => format!("{name}@{version} is the shadow of `{alias}`"),
+    });
     let each = each.collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "{wanted} is in use: {each}; put it on another version (`graft promote`) or delete it (`graft heads unalias`) first"
-    );
+    let hint = if holds.iter().any(|hold| hold.role == Role::Own) {
+        "put it on another version (`graft promote`) or delete it (`graft heads unalias`) first"
+    } else {
+        "end that first (`graft canary --off`, `graft shadow --off`)"
+    };
+    let message = format!("{wanted} is in use: {each}; {hint}");
     status::precondition("name", message)
 }
 
@@ -119,6 +131,7 @@ impl HeadService for Heads {
             }
         }
         self.ready.forget(&tenant, &wanted);
+        self.traffic.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))
     }
 
@@ -169,5 +182,21 @@ impl HeadService for Heads {
         let tenant = Tenant::of(&request);
         let found = compare::compare(&self.store, &self.comparer, &tenant, request.into_inner()).await?;
         Ok(Response::new(found))
+    }
+
+    async fn split_traffic(
+        &self,
+        request: Request<SplitTrafficRequest>,
+    ) -> Result<Response<SplitTrafficResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(split::split(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn get_head_traffic(
+        &self,
+        request: Request<GetHeadTrafficRequest>,
+    ) -> Result<Response<GetHeadTrafficResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(traffic::tell(&self.store, &self.traffic, &tenant, request.into_inner()).await?))
     }
 }

@@ -5,7 +5,7 @@
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
-//!   [`compare`] is that about two versions.
+//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
 
 use futures::stream::BoxStream;
@@ -21,6 +21,8 @@ pub mod heads;
 pub mod promote;
 pub mod runs;
 pub mod snapshots;
+pub mod split;
+pub mod traffic;
 
 /// The answers of a server stream.
 pub type Answers<T> = BoxStream<'static, Result<T, Status>>;

@@ -8,8 +8,11 @@ use uuid::Uuid;
 
 use super::{
     Store,
+    aliases::Split,
     leases::{Lease, end_leased},
-    now, sql, timestamp,
+    now,
+    sql::{self, Transaction},
+    timestamp,
 };
 use crate::{
     error::StoreError,
@@ -28,8 +31,30 @@ pub enum Deleted {
     Done,
     /// There was none.
     Nothing,
-    /// It is there: these aliases are on it, with the versions that they are on.
-    Held(Vec<(String, u32)>),
+    /// It is there: aliases need it.
+    Held(Vec<Hold>),
+}
+
+/// An alias that keeps a version from being deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The alias.
+    pub alias: String,
+    /// The version.
+    pub version: u32,
+    /// What the version is to the alias.
+    pub role: Role,
+}
+
+/// What a version is to an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The alias is on it.
+    Own,
+    /// It answers a part of the requests.
+    Canary,
+    /// It is asked besides.
+    Shadow,
 }
 
 impl Store {
@@ -144,18 +169,12 @@ impl Store {
         messages.into_iter().map(decode).collect()
     }
 
-    /// Delete a version of a head, or all of them, unless an alias is on what would go. The files go at the next start.
+    /// Delete a version of a head, or all of them, unless an alias needs what would go. The files go at the next start.
     pub async fn delete_head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Deleted, StoreError> {
         let Some(mut write) = self.write_to_head(tenant, &wanted.name).await? else { return Ok(Deleted::Nothing) };
-        let held = sql::query(
-            "SELECT alias, version FROM aliases WHERE tenant = ?1 AND head = ?2 AND (?3 IS NULL OR version = ?3)
-             ORDER BY alias",
-        );
-        let held = held.bind(tenant.as_str()).bind(wanted.name.as_str()).bind(wanted.version());
-        let held = held.fetch_all(&mut *write).await?;
+        let held = holds(&mut write, tenant, wanted).await?;
         if !held.is_empty() {
-            let each = held.iter().map(|row| Ok((row.try_get("alias")?, row.try_get("version")?)));
-            return Ok(Deleted::Held(each.collect::<Result<_, StoreError>>()?));
+            return Ok(Deleted::Held(held));
         }
         let done = sql::query("DELETE FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
             .bind(tenant.as_str())
@@ -174,7 +193,26 @@ impl Store {
     }
 }
 
-fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
+/// What keeps `wanted` from being deleted, sorted by alias.
+async fn holds(write: &mut Transaction, tenant: &Tenant, wanted: &HeadRef) -> Result<Vec<Hold>, StoreError> {
+    let rows = sql::query(
+        "SELECT alias, version, canary_version, canary_share, shadow_version FROM aliases
+         WHERE tenant = ? AND head = ? ORDER BY alias",
+    );
+    let rows = rows.bind(tenant.as_str()).bind(wanted.name.as_str()).fetch_all(&mut **write).await?;
+    let mut holds = Vec::new();
+    for row in rows {
+        let (alias, split): (String, _) = (row.try_get("alias")?, Split::read(&row)?);
+        let canary = split.canary.map(|canary| canary.version);
+        let roles = [(Role::Own, Some(row.try_get("version")?)), (Role::Canary, canary), (Role::Shadow, split.shadow)];
+        let held = roles.into_iter().filter_map(|(role, version)| Some((role, version?)));
+        let held = held.filter(|(_, version)| wanted.version().is_none_or(|wanted| wanted == *version));
+        holds.extend(held.map(|(role, version)| Hold { alias: alias.clone(), version, role }));
+    }
+    Ok(holds)
+}
+
+pub(super) fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
     let damaged =
         |error: prost::DecodeError| StoreError::Damaged { file: "graft.db".into(), reason: error.to_string() };
     Head::decode(&message[..]).map_err(damaged)
