@@ -5,8 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use graft_proto::v1::{
-    ClassifyInput, ClassifyRequest, CreateTrainingRunRequest, Example, GetDatasetRequest, Outcome, Split,
-    classify_input::Input,
+    ClassifyInput, ClassifyRequest, Example, GetDatasetRequest, Outcome, Split, classify_input::Input,
 };
 use graft_tests::{
     calls::{create_dataset, import, import_messages, refused, train},
@@ -22,6 +21,8 @@ const LARGE: &str = "size=128m";
 /// Examples that find room, and examples that do not.
 const FIRST: usize = 600;
 const ALL: usize = 6000;
+/// Examples that are tried when there is hardly any room left.
+const PIECE: usize = 20;
 
 /// A namespace in which anybody may mount.
 const NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
@@ -46,15 +47,22 @@ async fn a_full_disk_loses_nothing_and_is_told() -> Result<()> {
     ensure!(outcomes.iter().filter(|outcome| outcome.outcome() == Outcome::Stored).count() == FIRST);
     train(&trainer, "small").await?;
 
-    let (stored, ended) = import_until_refused(&trainer, &all).await?;
+    let (mut stored, ended) = import_until_refused(&trainer, &all).await?;
     refused(ended, Code::ResourceExhausted, &["disk is full", "free some room"])?;
     ensure!((FIRST..ALL).contains(&stored), "{stored} were acknowledged");
+    // To the last byte: what is left after a large file did not fit.
+    for piece in all[stored..].chunks(PIECE) {
+        let (more, ended) = import_until_refused(&trainer, piece).await?;
+        stored += more;
+        if ended.is_err() {
+            refused(ended, Code::ResourceExhausted, &["disk is full"])?;
+            break;
+        }
+    }
+    ensure!(stored < ALL, "the disk is full");
     let held = count(&trainer).await?;
     ensure!(held >= stored, "{stored} were acknowledged, {held} are held");
     classify(&trainer, &made_up).await?;
-    let request = CreateTrainingRunRequest { dataset: "small".into(), ..Default::default() };
-    let run = trainer.training_client().await?.create_training_run(request).await;
-    refused(run.map(|_| ()), Code::ResourceExhausted, &["disk is full"])?;
     ensure!(trainer.http("/readyz").await?.contains("200"), "it serves what it has");
 
     let process = trainer.process().to_string();

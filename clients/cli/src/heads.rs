@@ -1,4 +1,4 @@
-//! `graft heads`: list, show or delete classifiers.
+//! `graft heads`: list, show or delete classifiers and their aliases.
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -9,12 +9,12 @@ use graft_client::{
 use serde_json::{Value, json};
 
 use crate::{
-    Done,
+    Done, aliases,
     output::{Output, table},
     report,
 };
 
-/// List, show or delete classifiers.
+/// List, show or delete classifiers and their aliases.
 #[derive(Args)]
 pub struct Heads {
     #[command(subcommand)]
@@ -25,16 +25,22 @@ pub struct Heads {
 enum Command {
     /// The newest version of each head.
     List,
-    /// One head with its report: NAME, or NAME@VERSION.
+    /// One head with its report: NAME, NAME@VERSION or NAME@ALIAS.
     Show {
-        /// NAME for the newest version, or NAME@VERSION.
+        /// NAME for the newest version, NAME@VERSION, or NAME@ALIAS.
         name: String,
     },
-    /// Delete all versions of a head (NAME), or one (NAME@VERSION).
+    /// Delete all versions of a head (NAME), or one (NAME@VERSION). What an alias is on is not deleted.
     Delete {
         /// NAME for all versions, or NAME@VERSION.
         name: String,
     },
+    /// The aliases of a head, or of all heads.
+    Aliases(aliases::List),
+    /// Delete an alias; the version that it is on stays.
+    Unalias(aliases::Delete),
+    /// What was done to the aliases of a head, and by whom; the newest first.
+    History(aliases::History),
 }
 
 impl Heads {
@@ -55,6 +61,9 @@ impl Heads {
                 client.delete_head(request).await.map_err(|s| graft.trainer.error(s))?;
                 output.show(|| format!("deleted {name}"), || json!({ "deleted": name }))?;
             }
+            Command::Aliases(list) => return list.run(graft, output).await,
+            Command::Unalias(delete) => return delete.run(graft, output).await,
+            Command::History(history) => return history.run(graft, output).await,
         }
         Ok(Done::All)
     }
@@ -85,10 +94,11 @@ fn list(heads: &[Head]) -> String {
             report.train_count.to_string(),
             report.test_count.to_string(),
             head.space.clone(),
+            head.aliases.join(" "),
         ]
     };
     let rows: Vec<_> = heads.iter().map(row).collect();
-    table(&["head", "classes", "an image", "accuracy", "macro F1", "train", "test", "space"], &rows)
+    table(&["head", "classes", "an image", "accuracy", "macro F1", "train", "test", "space", "aliases"], &rows)
 }
 
 /// A head with its report, for people.
@@ -99,9 +109,10 @@ pub fn text(head: &Head) -> String {
     }
     let Report { accuracy, macro_f1, log_loss, l2, train_count, test_count, iterations, .. } = report;
     let mut text = format!(
-        "{}@{} on {}\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on {test_count}\n\
+        "{} on {}\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on {test_count}\n\
          accuracy {accuracy:.4}   macro F1 {macro_f1:.4}   log loss {log_loss:.4}\n\n",
-        head.name, head.version, head.space,
+        called(head),
+        head.space,
     );
     let row = |class: &graft_client::proto::ClassReport| {
         let figures = [class.precision, class.recall, class.f1].map(|figure| format!("{figure:.3}"));
@@ -112,14 +123,19 @@ pub fn text(head: &Head) -> String {
     text + "\n" + &confusion(&head.labels, &report.confusion)
 }
 
+/// A version with its aliases: `fashion@3 (canary, production)`.
+fn called(head: &Head) -> String {
+    let Head { name, version, aliases, .. } = head;
+    if aliases.is_empty() { format!("{name}@{version}") } else { format!("{name}@{version} ({})", aliases.join(", ")) }
+}
+
 /// The same of a head that gives an image several labels.
 fn several(head: &Head, report: &Report, sets: &MultiLabelReport) -> String {
     let Report { l2, train_count, test_count, iterations, .. } = report;
     let text = format!(
-        "{}@{} on {}, several labels an image\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on \
+        "{} on {}, several labels an image\nfitted on {train_count} examples, L2 {l2:.3e}, {iterations} iterations; measured on \
          {test_count}\nexactly right {:.4}   micro F1 {:.4}   macro F1 {:.4}   Hamming loss {:.4}   mean average precision {}\n\n",
-        head.name,
-        head.version,
+        called(head),
         head.space,
         report.accuracy,
         sets.micro_f1,
@@ -148,6 +164,7 @@ pub fn json(head: &Head) -> Value {
         "name": head.name, "version": head.version, "space": head.space, "backbone": head.backbone,
         "labels": head.labels, "dimension": head.dimension, "dataset": head.dataset,
         "training_run": head.training_run, "graft_version": head.graft_version,
+        "aliases": head.aliases,
         "report": report::json::report(&report, head.labels.len()),
     })
 }

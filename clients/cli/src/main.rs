@@ -4,7 +4,8 @@
 //!
 //! # Layout
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
-//!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page.
+//!   the calls of the same names. `report`: the evidence of a head, as text, JSON or a page. `promote`: which version an alias is
+//!   on; `aliases`: those there are, and their history. `diff`: two versions beside each other.
 //! - `split`: canaries and shadows. `traffic`: what classifiers were asked.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 
@@ -17,14 +18,17 @@ use clap::{Parser, Subcommand};
 use graft_client::Graft;
 use output::Output;
 
+mod aliases;
 mod backbone;
 mod classify;
 mod dataset;
+mod diff;
 mod heads;
 mod import;
 mod output;
 mod programs;
 mod progress;
+mod promote;
 mod report;
 mod split;
 mod traffic;
@@ -65,11 +69,18 @@ enum Command {
     Classify(classify::Classify),
     /// Show how good a classifier is and what speaks against it; as a page with plots, if told.
     Report(report::Report),
-    /// List, show or delete classifiers.
+    /// List, show or delete classifiers and their aliases.
     Heads(heads::Heads),
     /// List, show, change or delete datasets.
     #[command(visible_alias = "datasets")]
     Dataset(dataset::Dataset),
+    /// Put an alias, such as `production`, on a version of a classifier, unless that is worse.
+    Promote(promote::Promote),
+    /// Put an alias back on the version that it was on before.
+    #[command(name = "rollback")]
+    RollBack(promote::RollBack),
+    /// Compare two versions of classifiers on the same test split.
+    Diff(diff::Diff),
     /// Let a version answer a part of the requests for an alias, such as `production`.
     Canary(split::Canary),
     /// Ask a version the same as an alias, and compare its answers with those that are given.
@@ -119,6 +130,9 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Report(report) => report.run(&graft, cli.output).await,
         Command::Heads(heads) => heads.run(&graft, cli.output).await,
         Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
+        Command::Promote(promote) => promote.run(&graft, cli.output).await,
+        Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,
+        Command::Diff(diff) => diff.run(&graft, cli.output).await,
         Command::Canary(canary) => canary.run(&graft, cli.output).await,
         Command::Shadow(shadow) => shadow.run(&graft, cli.output).await,
         Command::Traffic(traffic) => traffic.run(&graft, cli.output).await,

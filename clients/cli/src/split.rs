@@ -6,9 +6,12 @@ use graft_client::{
     Graft,
     proto::{Alias, Canary as Part, GetHeadRequest, ListAliasesRequest, SplitTrafficRequest},
 };
-use serde_json::{Value, json};
 
-use crate::{Done, output::Output};
+use crate::{
+    Done,
+    output::Output,
+    promote::{self, Change},
+};
 
 /// Let a version answer a part of the requests for an alias.
 #[derive(Args)]
@@ -31,7 +34,7 @@ pub struct Shadow {
     of: Of,
 }
 
-/// Which alias, and who says so.
+/// Which alias.
 #[derive(Args)]
 struct Of {
     /// The alias.
@@ -40,9 +43,8 @@ struct Of {
     /// End it.
     #[arg(long)]
     off: bool,
-    /// Who does it, for the history; your user name unless told.
-    #[arg(long, default_value = "", env = "USER", hide_default_value = true, hide_env = true, value_name = "NAME")]
-    by: String,
+    #[command(flatten)]
+    change: Change,
 }
 
 impl Canary {
@@ -81,13 +83,13 @@ impl Of {
             alias: self.alias,
             canary,
             shadow_version,
-            // What is kept of it is kept of this version.
-            expected_version: Some(now.version),
-            by: self.by,
+            // What is kept of the split is kept of this version.
+            expected_version: Some(self.change.expected.unwrap_or(now.version)),
+            by: self.change.by,
         };
         let answer = graft.trainer.heads().split_traffic(request).await;
         let alias = answer.map_err(|status| graft.trainer.error(status))?.into_inner().alias.context("no alias")?;
-        output.show(|| text(&alias), || describe(&alias))?;
+        output.show(|| text(&alias), || promote::alias(&alias))?;
         Ok(Done::All)
     }
 }
@@ -125,14 +127,6 @@ fn text(alias: &Alias) -> String {
     text
 }
 
-fn describe(alias: &Alias) -> Value {
-    json!({
-        "head": alias.head, "alias": alias.name, "version": alias.version,
-        "canary": alias.canary.map(|canary| json!({ "version": canary.version, "percent": canary.percent })),
-        "shadow_version": Some(alias.shadow_version).filter(|version| *version > 0),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +141,6 @@ mod tests {
             text(&alias),
             "h@live is version 1; version 2 answers 12.5% of the requests; version 3 is asked besides"
         );
-        assert_eq!(describe(&alias)["canary"]["percent"], 12.5);
+        assert_eq!(promote::alias(&alias)["canary"]["percent"], 12.5);
     }
 }

@@ -77,7 +77,7 @@ fn level(version: &VersionTraffic) -> String {
 
 fn of_classes(version: &VersionTraffic) -> String {
     let row = |class: &ClassTraffic| vec![class.label.clone(), format!("{:.4}", class.rate), figure(class.test_rate)];
-    table(&[&version.head, "rate", "on test"], &version.classes.iter().map(row).collect::<Vec<_>>())
+    table(&[&version.head[..], "rate", "on test"], &version.classes.iter().map(row).collect::<Vec<_>>())
 }
 
 fn split(split: &SplitFigures) -> String {

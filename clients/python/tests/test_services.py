@@ -99,6 +99,14 @@ def test_a_classifier_from_rows_to_answers(graft):
     assert right == round(head.report.accuracy * len(test))
     assert all(abs(sum(probability for _, probability in answer) - 1) < 1e-5 for answer in answers)
 
+    graft.train("things", head="things-too")
+    picture = test[0][0]
+    named = graft.classify_many(picture, ["things", "nowhere", "things-too@1"], top_k=3)
+    assert [one.head for one in named] == ["things@1", "nowhere", "things-too@1"]
+    assert named[0].predictions == answers[0] and "does not exist" in named[1].error
+    every = {one.head: one.predictions for one in graft.classify_many(picture, every_head_of="efficientnet-lite0")}
+    assert every["things@1"] == answers[0][:1] and "things-too@1" in every
+
 
 def test_several_labels_a_picture(graft):
     wanted = {"1": "trousers", "8": "bag", "9": "boot"}

@@ -21,7 +21,7 @@ pub struct Classified {
     pub result: Result<ClassifyResponse, ItemError>,
 }
 
-/// Classify `items`, whose ids are unique among those that are not answered yet. Every item has its reply, in any order. No
+/// Classify `items` by one head or by many, as `options` say (of many, each response has `classifications`); their ids are unique among those that are not answered yet. Every item has its reply, in any order. No
 /// more is read from `items` than the service takes.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub struct Taker<'a> {
     pub dimension: usize,
 }
 
-/// The numbers of an embedding, `[dimension]`, all of them finite; `field` is the request's field that holds it.
+/// The numbers of an embedding that is given to `taker`, `[dimension]`; `field` is the request's field that holds it.
 pub fn read(field: &str, embedding: &Embedding, taker: Taker<'_>) -> Result<Vec<f32>, Status> {
     let Taker { name, space, dimension } = taker;
     if embedding.space != space {
@@ -25,19 +25,26 @@ pub fn read(field: &str, embedding: &Embedding, taker: Taker<'_>) -> Result<Vec<
         let message = format!("the embedding is of `{found}`, but {name} is of `{space}`; they must not be mixed");
         return Err(status::precondition(&format!("{field}.space"), message));
     }
+    let numbers = numbers(field, embedding)?;
+    if numbers.len() != dimension {
+        let message = format!("{} numbers; {dimension} are expected", numbers.len());
+        return Err(status::invalid(&format!("{field}.data"), message));
+    }
+    Ok(numbers)
+}
+
+/// The numbers of an embedding, of any space; each is finite.
+pub fn numbers(field: &str, embedding: &Embedding) -> Result<Vec<f32>, Status> {
+    let data = &embedding.data;
     let numbers = match DType::try_from(embedding.dtype) {
-        Ok(DType::Unspecified | DType::F32) if embedding.data.len().is_multiple_of(4) => floats(&embedding.data),
-        Ok(DType::F16) if embedding.data.len().is_multiple_of(2) => halves(&embedding.data),
+        Ok(DType::Unspecified | DType::F32) if data.len().is_multiple_of(4) => floats(data),
+        Ok(DType::F16) if data.len().is_multiple_of(2) => halves(data),
         Ok(_) => return Err(status::invalid(&format!("{field}.data"), "the bytes are no whole count of numbers")),
         Err(_) => {
             let message = format!("{} is unknown; D_TYPE_F32 and D_TYPE_F16 are accepted", embedding.dtype);
             return Err(status::invalid(&format!("{field}.dtype"), message));
         }
     };
-    if numbers.len() != dimension {
-        let message = format!("{} numbers; {dimension} are expected", numbers.len());
-        return Err(status::invalid(&format!("{field}.data"), message));
-    }
     if !numbers.iter().all(|number| number.is_finite()) {
         return Err(status::invalid(&format!("{field}.data"), "a number is not finite"));
     }

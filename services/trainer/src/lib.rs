@@ -11,6 +11,7 @@
 //! - [`fit`]: a head from embeddings; [`evaluate`]: how good it is; [`train`]: one run, from examples to a head.
 //! - [`runs`]: the worker that fits one run after the other, and what the trainers of a cluster tell each other of runs.
 //! - [`classify`]: a head's answer. [`compare`]: two versions beside each other.
+//! - [`exchange`]: heads that were fitted elsewhere, and heads for elsewhere.
 //! - [`service`] is gRPC.
 //!
 //! Around it: [`config`], [`error`], [`names`], [`paging`].
@@ -26,6 +27,7 @@ pub mod content;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
+pub mod exchange;
 pub mod fit;
 pub mod given;
 pub mod import;

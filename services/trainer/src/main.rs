@@ -15,7 +15,7 @@ use graft_proto::v1::{
 };
 use graft_trainer::{
     classify::{
-        HeadCache,
+        Answerer, HeadCache, Pool,
         traffic::{Traffic, watch::watch},
     },
     compare::Comparer,
@@ -59,10 +59,9 @@ async fn run(config: Config) -> Result<()> {
     let training_bytes = config.training_mib as usize * (1 << 20);
     let runs = Runs::start(store.clone(), training_bytes, stop.clone()).await?;
     let comparer = Comparer::new(store.clone(), training_bytes);
-    let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
-
     let traffic = Traffic::default();
     tokio::spawn(watch(traffic.clone(), metrics));
+    let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20), traffic.clone());
 
     macro_rules! sized {
         ($server:ident, $service:expr) => {
@@ -71,10 +70,11 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
-    let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
+    let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
+    let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, traffic)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor, traffic)))
         .add_service(sized!(ClassifierServiceServer, classifier));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,

@@ -1,6 +1,6 @@
 //! Names and ids that must not be mixed up, checked once at the edge.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use graft_chassis::status;
 use tonic::{Request, Status};
@@ -18,7 +18,7 @@ pub const ID_BYTES: usize = 256;
 
 /// Whose rows are meant. It comes from the caller's credentials, never from the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tenant(String);
+pub struct Tenant(Arc<str>);
 
 impl Default for Tenant {
     fn default() -> Self {
@@ -62,7 +62,7 @@ impl Tenant {
 
     /// A tenant that the store has.
     pub fn stored(text: String) -> Tenant {
-        Tenant(text)
+        Tenant(text.into())
     }
 
     /// As the store has it.
@@ -216,6 +216,14 @@ pub fn check_id(field: &str, id: &str) -> Result<(), Status> {
         return Ok(());
     }
     Err(status::invalid(field, format!("{} bytes; 1 to {ID_BYTES} bytes are accepted", id.len())))
+}
+
+/// Check the key that keeps a caller's requests on one side of a canary; empty where there is none.
+pub fn check_key(field: &str, key: &str) -> Result<(), Status> {
+    if key.len() <= ID_BYTES {
+        return Ok(());
+    }
+    Err(status::invalid(field, format!("{} bytes; at most {ID_BYTES} bytes are accepted", key.len())))
 }
 
 /// Check what a caller says who it is; empty where it does not say.

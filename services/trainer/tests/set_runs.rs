@@ -5,7 +5,7 @@
 use futures::TryStreamExt;
 use graft_proto::v1::{Head, HeadKind, Report, Split, TrainingOptions, TrainingRun, TrainingState, WarningKind};
 use graft_trainer::{
-    classify::{HeadCache, Wanted},
+    classify::{HeadCache, Wanted, traffic::Traffic},
     content::ContentHash,
     names::{HeadRef, Name, Tenant},
     runs::Runs,
@@ -157,11 +157,12 @@ fn check_evidence(report: &Report) {
 async fn served_answers_are_those_that_were_measured() {
     let (_folder, store, _run) = trained(TrainingOptions::default()).await;
     let report = head(&store).await.report.unwrap();
-    let heads = HeadCache::new(store, 1 << 20);
+    let heads = HeadCache::new(store, 1 << 20, Traffic::default());
     let served = heads.get(&Tenant::default(), &HeadRef::parse("head", "scenes").unwrap()).await.unwrap();
     let (mut exact, mut given) = (0, 0);
     for index in 500..ROWS {
-        let found = served.classify(embedding(index), Wanted::check(1, false, &served).unwrap()).unwrap().predictions;
+        let wanted = Wanted { top_k: 1, detect_unknown: false };
+        let found = served.classify(&embedding(index), 1, wanted).unwrap().remove(0).predictions;
         let mut labels: Vec<&str> = found.iter().filter(|p| p.applies).map(|p| p.label.as_str()).collect();
         labels.sort_unstable();
         given += labels.len() as u64;
@@ -171,7 +172,10 @@ async fn served_answers_are_those_that_were_measured() {
     assert_eq!(f64::from(exact) / 100.0, report.accuracy);
     let counts = report.classes.iter().map(|class| class.counts.unwrap());
     assert_eq!(given, counts.map(|counts| counts.true_positives + counts.false_positives).sum::<u64>());
-    assert!(Wanted::check(1, true, &served).is_err(), "a set can be empty: there is no `unknown`");
+    assert!(
+        served.check_unknown(Wanted { top_k: 1, detect_unknown: true }).is_err(),
+        "a set can be empty: there is no `unknown`"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@
 //! - [`fit_speed`], [`fit_path`], [`fit_accuracy`], [`fit_memory`], [`few_shot`]: fits of heads, each in a process of its own
 //!   ([`fit_process`]), against scikit-learn; on embeddings that are made once ([`fashion_embedded`]).
 //! - [`store_import`]: embeddings into the store, against a plain append ([`plain_append`]) of the same.
+//! - [`classify_latency`], [`classify_embedding`]: what an answer takes. [`many_heads`]: 5,000 heads on one backbone. [`fitted`]: the
+//!   heads of these.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
 
@@ -20,6 +22,8 @@ use anyhow::Result;
 
 pub mod bare;
 pub mod ceiling;
+pub mod classify_embedding;
+pub mod classify_latency;
 pub mod extract_gpu;
 pub mod extract_jpeg;
 pub mod extract_latency;
@@ -34,8 +38,10 @@ pub mod fit_memory;
 pub mod fit_path;
 pub mod fit_process;
 pub mod fit_speed;
+pub mod fitted;
 pub mod images;
 pub mod litserve;
+pub mod many_heads;
 pub mod plain_append;
 pub mod preprocess;
 pub mod store_import;
@@ -69,6 +75,9 @@ pub const ALL: &[Bench] = &[
     Bench { name: "fit-memory", run: || Box::pin(fit_memory::run()) },
     Bench { name: "few-shot", run: || Box::pin(few_shot::run()) },
     Bench { name: "store-import", run: || Box::pin(store_import::run()) },
+    Bench { name: "classify-latency", run: || Box::pin(classify_latency::run()) },
+    Bench { name: "classify-embedding", run: || Box::pin(classify_embedding::run()) },
+    Bench { name: "heads", run: || Box::pin(many_heads::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },
 ];
 

@@ -29,10 +29,12 @@ mod page;
 mod summary;
 mod verdict;
 
+pub use summary::short;
+
 /// Show how good a classifier is, how sure that is, and what speaks against it.
 #[derive(Args)]
 pub struct Report {
-    /// The head: NAME for its newest version, or NAME@VERSION.
+    /// The head: NAME for its newest version, NAME@VERSION, or NAME@ALIAS.
     head: String,
     /// Write one page with plots to FILE. It holds everything itself: it can be mailed, and needs no network.
     #[arg(long, value_name = "FILE")]
@@ -100,12 +102,12 @@ fn or_none(label: &str) -> &str {
 }
 
 /// A part as a percentage, as precise as is of use.
-fn percent(part: f64) -> String {
+pub fn percent(part: f64) -> String {
     format!("{:.1}%", 100.0 * part)
 }
 
 /// A count with its thousands set apart.
-fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -118,7 +120,7 @@ fn count(number: u64) -> String {
 }
 
 /// What an example is called: its id, or where that is not known the beginning of its hash.
-fn name(id: &str, hash: &str) -> String {
+pub fn name(id: &str, hash: &str) -> String {
     if id.is_empty() { hash.chars().take(12).collect() } else { id.to_owned() }
 }
 

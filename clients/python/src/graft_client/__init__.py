@@ -7,7 +7,7 @@
 It keeps no state and repeats no call: errors of the services reach the caller as they are.
 """
 
-from .client import BadPicture, Graft, Imported, TrainingFailed
+from .client import BadPicture, Graft, HeadAnswer, Imported, TrainingFailed
 from .picture import Picture
 
-__all__ = ["BadPicture", "Graft", "Imported", "Picture", "TrainingFailed"]
+__all__ = ["BadPicture", "Graft", "HeadAnswer", "Imported", "Picture", "TrainingFailed"]

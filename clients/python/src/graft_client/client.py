@@ -72,6 +72,18 @@ class Imported:
             self.rejected[int(outcome.id)] = outcome.error.message
 
 
+@dataclass
+class HeadAnswer:
+    """The answer of one of many heads."""
+
+    head: str
+    """NAME@VERSION; the head as it was asked for where it did not answer."""
+    predictions: list[tuple[str, float]] = field(default_factory=list)
+    """The most probable labels with their probabilities, the most probable first."""
+    error: str = ""
+    """Why it did not answer."""
+
+
 class Graft:
     """The two services of Graft.
 
@@ -196,11 +208,35 @@ class Graft:
             raise TrainingFailed(f"run {run.id}: {run.error or training_pb2.TrainingState.Name(run.state)}")
         return self._heads.GetHead(head_pb2.GetHeadRequest(name=f"{run.head}@{run.head_version}")).head
 
-    def classify(self, head: str, picture: Picture, top_k: int = 5) -> list[tuple[str, float]]:
-        """The most probable labels of a picture with their probabilities, the most probable first."""
+    def classify(
+        self, head: str, picture: Picture, top_k: int = 5, sticky_key: str = ""
+    ) -> list[tuple[str, float]]:
+        """The most probable labels of a picture with their probabilities, the most probable first.
+
+        Requests for NAME@ALIAS with the same `sticky_key`, such as the id of a user, stay on one side of the alias's canary.
+        """
         what = classifier_pb2.ClassifyInput(image=image(picture))
-        answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k))
+        request = classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k, sticky_key=sticky_key)
+        answer = self._classifier.Classify(request)
         return [(prediction.label, prediction.probability) for prediction in answer.predictions]
+
+    def classify_many(
+        self,
+        picture: Picture,
+        heads: Sequence[str] = (),
+        every_head_of: str | None = None,
+        alias: str = "",
+        top_k: int = 1,
+    ) -> list[HeadAnswer]:
+        """The answers of many heads for one picture, which is embedded once.
+
+        They are those named by `heads`, in this order, or all of a backbone or embedding space (NAME@HASH), sorted by name:
+        the newest versions, or those that have `alias`. One that cannot answer says why; if none can, the call is refused.
+        """
+        every = None if every_head_of is None else classifier_pb2.EveryHead(space=every_head_of, alias=alias)
+        what = classifier_pb2.ClassifyInput(image=image(picture))
+        request = classifier_pb2.ClassifyRequest(heads=heads, every_head=every, input=what, top_k=top_k)
+        return [_head_answer(one) for one in self._classifier.Classify(request).classifications]
 
     def labels(self, head: str, picture: Picture) -> list[tuple[str, float]]:
         """All labels that a head gives to a picture, with their probabilities, the most probable first.
@@ -224,6 +260,11 @@ class Graft:
                 raise ValueError(f"dataset {name} holds embeddings of {there.backbone}, not of {backbone}") from error
             if multi_label and not there.multi_label:
                 raise ValueError(f"dataset {name} has one label a picture; lists of labels go into another") from error
+
+
+def _head_answer(one: classifier_pb2.HeadClassification) -> HeadAnswer:
+    predictions = [(prediction.label, prediction.probability) for prediction in one.predictions]
+    return HeadAnswer(one.head, predictions, one.error.message)
 
 
 def _labels(labels: str | Iterable[str]) -> dict[str, object]:

@@ -1,133 +1,105 @@
-//! Heads that are kept ready to answer, within a budget of memory.
+//! The heads that requests ask, read when they are needed and kept ready within a budget of memory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use graft_chassis::status;
-use metrics::gauge;
 use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tonic::Status;
 
-use super::ServedHead;
+use super::{
+    head::ServedHead,
+    kept::Kept,
+    resolve::{HeadVersion, Resolved, Resolver},
+    traffic::{Traffic, VersionTraffic},
+    turns::Turns,
+};
 use crate::{
+    error::StoreError,
+    fit::head,
     names::{HeadRef, Tenant},
-    service::heads::existing,
     store::Store,
 };
 
-/// The heads that are ready.
+/// Heads that are read at once, at the most: each is in memory a few times meanwhile.
+pub(super) const READ_AT_ONCE: usize = 8;
+/// How often a request looks again for a version that was deleted after it was found.
+pub(super) const TRIES: usize = 3;
+
+/// The heads that can answer.
 #[derive(Clone, Debug)]
-pub struct HeadCache {
+pub struct HeadCache(pub(super) Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
     store: Store,
-    budget: usize,
-    kept: Arc<Mutex<Kept>>,
-}
-
-/// Tenant, name and version.
-type Key = (Tenant, String, u32);
-
-#[derive(Debug, Default)]
-struct Kept {
-    heads: HashMap<Key, (Arc<ServedHead>, u64)>,
-    bytes: usize,
-    clock: u64,
+    traffic: Traffic,
+    /// Bytes of heads that are kept.
+    pub(super) budget: u64,
+    pub(super) resolver: Resolver,
+    pub(super) kept: Mutex<Kept>,
+    /// Versions that are being read.
+    reading: Turns<HeadVersion>,
+    reads: Semaphore,
 }
 
 impl HeadCache {
-    /// Keep at most `budget` bytes of weights ready.
-    pub fn new(store: Store, budget: usize) -> HeadCache {
-        HeadCache { store, budget, kept: Arc::default() }
+    /// Keep at most `budget` bytes of heads ready, and note in `traffic` what they are asked.
+    pub fn new(store: Store, budget: usize, traffic: Traffic) -> HeadCache {
+        let budget = budget as u64;
+        HeadCache(Arc::new(Shared {
+            resolver: Resolver::new(store.clone(), traffic.clone()),
+            store,
+            traffic,
+            budget,
+            kept: Mutex::new(Kept::new(budget)),
+            reading: Turns::default(),
+            reads: Semaphore::new(READ_AT_ONCE),
+        }))
     }
 
-    /// The head that is meant, read if it is not ready.
-    pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
-        // The store is asked each time: what was deleted is not served, nor an old version as the newest.
-        let version = self.store.version(tenant, wanted).await?;
-        let exact = version.map_or_else(|| wanted.clone(), |version| HeadRef::version_of(&wanted.name, version));
-        let key = (tenant.clone(), wanted.name.as_str().to_owned(), version.unwrap_or_default());
-        let ready = self.kept.lock().touch(&key);
-        if version.is_some()
-            && let Some(ready) = ready
-        {
-            return Ok(ready);
+    /// A version, read if it is not ready. `None` if it is gone.
+    pub async fn load(&self, resolved: &Resolved) -> Result<Option<Arc<ServedHead>>, Status> {
+        match self.ready(resolved) {
+            Some(ready) => Ok(Some(ready)),
+            None => self.read(resolved).await,
         }
-        let mut head = existing(&self.store, tenant, &exact).await?;
-        let answer_from = head.report.take().and_then(|report| report.unknown).map(|unknown| unknown.threshold);
-        let weights = self.store.weights(tenant, &head.name, head.version).await?;
-        let weights =
-            weights.ok_or_else(|| status::not_found("head", &exact.to_string(), "it was deleted just now"))?;
-        if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
-            return Err(status::internal(format!("the weights of {exact} do not fit its labels")));
-        }
-        let served = Arc::new(ServedHead { head, weights, answer_from });
-        self.kept.lock().insert(key, served.clone(), self.budget);
-        Ok(served)
     }
 
     /// Make room: this was deleted.
     pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
-        let deleted = |(of, name, version): &Key| {
-            of == tenant && name == wanted.name.as_str() && wanted.version().is_none_or(|wanted| wanted == *version)
-        };
-        let mut kept = self.kept.lock();
-        let gone: Vec<Key> = kept.heads.keys().filter(|key| deleted(key)).cloned().collect();
-        gone.iter().for_each(|key| kept.remove(key));
-    }
-}
-
-impl Kept {
-    fn touch(&mut self, key: &Key) -> Option<Arc<ServedHead>> {
-        self.clock += 1;
-        let (head, used) = self.heads.get_mut(key)?;
-        *used = self.clock;
-        Some(head.clone())
+        self.0.kept.lock().forget(|kept| kept.is(tenant, wanted));
+        self.0.traffic.forget(tenant, wanted);
     }
 
-    fn insert(&mut self, key: Key, served: Arc<ServedHead>, budget: usize) {
-        self.remove(&key);
-        self.bytes += served.bytes();
-        self.clock += 1;
-        self.heads.insert(key, (served, self.clock));
-        while self.bytes > budget && self.heads.len() > 1 {
-            let oldest = self.heads.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
+    /// A head that is ready.
+    fn ready(&self, resolved: &Resolved) -> Option<Arc<ServedHead>> {
+        self.0.kept.lock().touch(&resolved.version)
+    }
+
+    /// Read a version, unless somebody else has by now. `None` if it is gone.
+    pub(super) async fn read(&self, resolved: &Resolved) -> Result<Option<Arc<ServedHead>>, Status> {
+        let _turn = self.0.reading.take(resolved.version.clone()).await;
+        if let Some(ready) = self.ready(resolved) {
+            return Ok(Some(ready));
         }
-        gauge!("graft_trainer_heads_ready").set(self.heads.len() as f64);
-        gauge!("graft_trainer_heads_ready_bytes").set(self.bytes as f64);
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some((head, _)) = self.heads.remove(key) {
-            self.bytes -= head.bytes();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use graft_proto::v1::Head;
-
-    use super::*;
-    use crate::fit::head;
-
-    fn served(name: &str) -> Arc<ServedHead> {
-        let head = Head { name: name.into(), version: 1, ..Default::default() };
-        let weights = head::LinearHead { weights: vec![0.0; 90], bias: vec![0.0; 10], dimension: 9, classes: 10 };
-        Arc::new(ServedHead { head, weights: head::Head::Linear(weights), answer_from: None })
-    }
-
-    #[test]
-    fn the_least_recently_used_makes_room() {
-        let mut kept = Kept::default();
-        let key = |name: &str| (Tenant::default(), name.to_owned(), 1);
-        kept.insert(key("a"), served("a"), 800);
-        kept.insert(key("b"), served("b"), 800);
-        assert!(kept.touch(&key("a")).is_some());
-        kept.insert(key("c"), served("c"), 800);
-        assert!(kept.touch(&key("b")).is_none() && kept.touch(&key("a")).is_some());
-        assert_eq!((kept.heads.len(), kept.bytes), (2, 800));
-        assert!(kept.touch(&(Tenant::stored("other".into()), "a".into(), 1)).is_none());
-        kept.insert(key("a"), served("a"), 800);
-        assert_eq!(kept.bytes, 800, "the same again takes no more room");
+        let _read = self.0.reads.acquire().await.map_err(|error| status::internal(error.to_string()))?;
+        let HeadVersion { tenant, name, version } = &resolved.version;
+        let Some((head, file)) = self.0.store.head_file(tenant, name, *version).await? else { return Ok(None) };
+        let (resolved, traffic) = (resolved.clone(), self.0.traffic.clone());
+        let (version, served) = spawn_blocking(move || {
+            let weights = head::Head::from_safetensors(&file).map_err(|error| StoreError::Damaged {
+                file: format!("the weights of {}@{}", head.name, head.version),
+                reason: error.to_string(),
+            })?;
+            let of_it = traffic.of_version(&resolved.version, || {
+                VersionTraffic::new(head.labels.len(), head.report.as_ref(), weights.thresholds().is_some())
+            });
+            Ok::<_, Status>((resolved.version.clone(), Arc::new(ServedHead::new(&resolved, head, weights, of_it)?)))
+        })
+        .await
+        .map_err(|error| status::internal(error.to_string()))??;
+        self.0.kept.lock().insert(version, served.clone());
+        Ok(Some(served))
     }
 }

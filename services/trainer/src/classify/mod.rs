@@ -1,160 +1,175 @@
-//! Classification: a head's answer for an embedding.
+//! Classification: the answers of heads for embeddings.
+//!
+//! One embedding is answered by one head, by several, or by every head of its space. What many heads take is one pass over their
+//! weights, on all cores: the memory's speed is the floor.
 //!
 //! # Layout
-//! - [`cache`]: the heads that are kept ready. [`traffic`]: which version answers, and what versions are asked.
+//! - [`target`]: which heads a request asks.
+//! - [`resolve`]: which versions the names stand for. [`turns`]: one look for all who ask at once.
+//! - [`cache`]: the heads, read when needed; [`kept`]: those that are kept ready. [`together`]: several at once.
+//! - [`head`]: one that is ready, and its answer. [`rows`]: the product of a linear one.
+//! - [`serve`]: the head that answers for a name. [`traffic`]: which version of an alias it is, and what versions are asked.
+//! - [`many`]: the answers of many heads. [`pool`]: the threads that they are made on.
 
-use graft_chassis::status;
-use graft_proto::v1::{ClassifyResponse, Embedding, Head, Prediction};
+use std::sync::Arc;
+
+use graft_proto::v1::ClassifyResponse;
+use metrics::counter;
 use tonic::Status;
 
-use crate::{
-    fit::head::{self, top_k},
-    given::{self, Taker},
-};
+use self::traffic::shadow::Shadows;
+use crate::names::{HeadRef, Tenant};
 
 pub mod cache;
+pub mod head;
+pub mod kept;
+pub mod many;
+pub mod pool;
+pub mod resolve;
+pub mod rows;
+pub mod serve;
+pub mod target;
+pub mod together;
 pub mod traffic;
+pub mod turns;
 
 pub use cache::HeadCache;
+pub use head::ServedHead;
+pub use pool::Pool;
+pub use serve::Served;
+pub use target::{EverySpec, Target, Wanted};
 
-/// Classes named unless told.
-const USUAL_TOP_K: u32 = 5;
-/// Classes named at the most.
-const MOST_TOP_K: u32 = 1000;
+/// Weights that are multiplied where the call is served, in bytes: that takes less than handing it over and back.
+const AT_ONCE: u64 = rows::PIECE_BYTES as u64;
 
-/// A head that is ready to answer.
-#[derive(Debug)]
-pub struct ServedHead {
-    /// What is known of it, its report left out.
-    pub head: Head,
-    weights: head::Head,
-    /// The least probability of an answer, where it has such a threshold.
-    answer_from: Option<f64>,
+/// A question to heads, checked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Whose heads.
+    pub tenant: Tenant,
+    /// Which of them.
+    pub target: Target,
+    /// What the caller wants to be told.
+    pub wanted: Wanted,
 }
 
-/// What a caller wants to be told.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Classes to name.
-    top_k: usize,
-    /// Say that an input is unknown where the most probable class is less probable than this.
-    answer_from: Option<f64>,
+/// Where an image is embedded for a question.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The space.
+    pub space: Arc<str>,
+    /// The head, if it is one alone.
+    pub head: Option<Served>,
 }
 
-impl Wanted {
-    /// The wishes of a request for `head`, if they can be met.
-    pub fn check(top_k: u32, detect_unknown: bool, head: &ServedHead) -> Result<Wanted, Status> {
-        let answer_from = if detect_unknown { head.answer_from } else { None };
-        if detect_unknown && answer_from.is_none() {
-            let Head { name, version, .. } = &head.head;
-            let message = match head.weights.thresholds() {
-                Some(_) => format!(
-                    "{name}@{version} has no threshold for unknown inputs: it gives each label on its own, and none where it \
-                     knows none; ask without it, and see which labels apply"
-                ),
-                None => format!(
-                    "{name}@{version} has no threshold for unknown inputs: its validation split had too few right answers to \
-                     choose one; ask without it, or train again with more examples"
-                ),
-            };
-            return Err(status::precondition("detect_unknown", message));
+/// Who answers questions.
+#[derive(Clone, Debug)]
+pub struct Answerer {
+    heads: HeadCache,
+    pool: Pool,
+    shadows: Shadows,
+}
+
+impl Answerer {
+    /// With the answers of `heads`, made on the threads of `pool`.
+    pub fn new(heads: HeadCache, pool: Pool) -> Answerer {
+        let shadows = Shadows::new(heads.clone(), pool.clone());
+        Answerer { heads, pool, shadows }
+    }
+
+    /// The space of the heads that are asked, with the key of the caller, if any; refused before anything is embedded if the
+    /// answer is bound to be a refusal.
+    pub async fn prepare(&self, question: &Question, key: &str) -> Result<Prepared, Status> {
+        let Question { tenant, target, wanted } = question;
+        match target {
+            Target::One(head) => {
+                let to_canary = self.heads.to_canary(tenant, head, &[key]).await?.contains(&true);
+                let served = self.heads.serve(tenant, head, to_canary, *wanted).await?;
+                served.head.check_unknown(*wanted)?;
+                Ok(Prepared { space: served.head.space.clone(), head: Some(served) })
+            }
+            many => Ok(Prepared { space: self.heads.space(tenant, many).await?, head: None }),
         }
-        Ok(Wanted { top_k: check_top_k(top_k)?, answer_from })
-    }
-}
-
-impl ServedHead {
-    fn bytes(&self) -> usize {
-        let labels: usize = self.head.labels.iter().map(|label| label.len() + size_of::<String>()).sum();
-        self.weights.size() * size_of::<f32>() + labels
     }
 
-    /// The most probable classes for an embedding of the head's space; of a sigmoid head also all others that apply.
-    pub fn classify(&self, embedding: Vec<f32>, wanted: Wanted) -> Result<ClassifyResponse, Status> {
-        let mut row = self.weights.logits(embedding, 1).map_err(|error| status::internal(error.to_string()))?;
-        self.weights.probabilities(&mut row);
-        let thresholds = self.weights.thresholds();
-        let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
-        let mut order = top_k(&row, row.len());
-        let mut named = 0;
-        order.retain(|class| {
-            named += 1;
-            named <= wanted.top_k || applies(*class)
-        });
-        let most = order.first().map_or(0.0, |class| f64::from(row[*class]));
-        let unknown = wanted.answer_from.is_some_and(|least| most < least);
-        let predictions = order
-            .into_iter()
-            .map(|class| Prediction {
-                label: self.head.labels[class].clone(),
-                probability: row[class],
-                threshold: thresholds.map(|thresholds| thresholds[class]),
-                applies: applies(class),
-            })
-            .collect();
-        Ok(ClassifyResponse { predictions, head: format!("{}@{}", self.head.name, self.head.version), unknown })
+    /// The answer for each of the embeddings of `space`, which lie one after the other and have these keys, or empty ones.
+    pub async fn classify(
+        &self,
+        question: &Question,
+        space: &str,
+        embeddings: Vec<f32>,
+        keys: &[&str],
+    ) -> Result<Vec<Result<ClassifyResponse, Status>>, Status> {
+        let Question { tenant, target, wanted } = question;
+        if let Target::One(head) = target {
+            return self.by_keys(question, head, space, embeddings, keys).await;
+        }
+        let rows = keys.len();
+        let candidates = self.heads.many(tenant, target, space, *wanted).await?;
+        let wanted = *wanted;
+        self.pool.run(move || many::classify(&candidates, &embeddings, rows, wanted)).await
     }
 
-    /// The numbers of a caller's embedding, if it is of the head's space and dimension.
-    pub fn read(&self, embedding: &Embedding) -> Result<Vec<f32>, Status> {
-        let Head { name, version, space, dimension, .. } = &self.head;
-        let name = format!("{name}@{version}");
-        given::read("input.embedding", embedding, Taker { name: &name, space, dimension: *dimension as usize })
+    /// The same of one head, or of it and its canary.
+    async fn by_keys(
+        &self,
+        Question { tenant, wanted, .. }: &Question,
+        head: &HeadRef,
+        space: &str,
+        embeddings: Vec<f32>,
+        keys: &[&str],
+    ) -> Result<Vec<Result<ClassifyResponse, Status>>, Status> {
+        let to_canary = self.heads.to_canary(tenant, head, keys).await?;
+        let (rows, side) = (keys.len(), to_canary.contains(&true));
+        if !side || !to_canary.contains(&false) {
+            let served = self.heads.serve(tenant, head, side, *wanted).await?;
+            return self.of_one(served, space, embeddings, rows, *wanted).await;
+        }
+        let dimension = embeddings.len() / rows;
+        let mut found = vec![None; rows];
+        for side in [false, true] {
+            let of_side: Vec<usize> = (0..rows).filter(|row| to_canary[*row] == side).collect();
+            let numbers = of_side.iter().flat_map(|row| &embeddings[row * dimension..][..dimension]).copied().collect();
+            let served = self.heads.serve(tenant, head, side, *wanted).await?;
+            let answers = self.of_one(served, space, numbers, of_side.len(), *wanted).await?;
+            of_side.into_iter().zip(answers).for_each(|(row, answer)| found[row] = Some(answer));
+        }
+        Ok(found.into_iter().flatten().collect())
     }
-}
 
-/// How many classes to name.
-fn check_top_k(top_k: u32) -> Result<usize, Status> {
-    match top_k {
-        0 => Ok(USUAL_TOP_K as usize),
-        1..=MOST_TOP_K => Ok(top_k as usize),
-        _ => Err(status::invalid("top_k", format!("{top_k}; 1 to {MOST_TOP_K} are accepted, 0 for {USUAL_TOP_K}"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tonic::Code;
-
-    use super::*;
-
-    #[test]
-    fn an_unsure_answer_is_unknown_to_who_asks_and_a_head_without_a_threshold_says_so() {
-        let head = Head { labels: vec!["a".into(), "b".into()], ..Default::default() };
-        let weights = head::LinearHead { weights: vec![1.0, -1.0], bias: vec![0.0; 2], dimension: 1, classes: 2 };
-        let mut served = ServedHead { head, weights: head::Head::Linear(weights), answer_from: Some(0.9) };
-        let unknown = |served: &ServedHead, logit: f32, ask: bool| {
-            served.classify(vec![logit], Wanted::check(1, ask, served).unwrap()).unwrap().unknown
+    /// The same of a head that is at hand.
+    pub async fn of_one(
+        &self,
+        served: Served,
+        space: &str,
+        embeddings: Vec<f32>,
+        rows: usize,
+        wanted: Wanted,
+    ) -> Result<Vec<Result<ClassifyResponse, Status>>, Status> {
+        let Served { head, sides, by_canary } = served;
+        head.check_space(space)?;
+        let asked = sides.as_ref().and_then(|sides| self.shadows.prepare(sides, by_canary, &embeddings, rows));
+        let large = head.bytes() > AT_ONCE;
+        let answer = move || -> Result<Vec<ClassifyResponse>, Status> {
+            let answers = head.classify(&embeddings, rows, wanted)?.into_iter();
+            let response = |head::Answer { predictions, unknown }| ClassifyResponse {
+                predictions,
+                unknown,
+                head: head.name.clone(),
+                classifications: Vec::new(),
+            };
+            Ok(answers.map(response).collect())
         };
-        assert!(unknown(&served, 0.5, true) && !unknown(&served, 2.0, true) && !unknown(&served, 0.5, false));
-        served.answer_from = None;
-        assert!(!unknown(&served, 0.5, false));
-        assert_eq!(Wanted::check(1, true, &served).unwrap_err().code(), Code::FailedPrecondition);
-    }
-
-    #[test]
-    fn every_label_that_applies_is_named_and_flagged() {
-        let labels: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-        let head = Head { labels, ..Default::default() };
-        let linear =
-            head::LinearHead { weights: vec![3.0, 2.0, 1.0, -1.0], bias: vec![0.0; 4], dimension: 1, classes: 4 };
-        let weights = head::Head::Sigmoid { linear, thresholds: vec![0.99, 0.5, 0.6, 0.1] };
-        let served = ServedHead { head, weights, answer_from: None };
-        let found = served.classify(vec![1.0], Wanted::check(1, false, &served).unwrap()).unwrap().predictions;
-        let named: Vec<(&str, bool)> = found.iter().map(|p| (p.label.as_str(), p.applies)).collect();
-        assert_eq!(named, [("a", false), ("b", true), ("c", true), ("d", true)]);
-        assert!(found[3].threshold == Some(0.1) && found[3].probability < 0.5);
-        let none = served.classify(vec![-4.0], Wanted::check(2, false, &served).unwrap()).unwrap().predictions;
-        assert_eq!(none.iter().filter(|p| p.applies).map(|p| p.label.as_str()).collect::<Vec<_>>(), ["d"]);
-        assert_eq!(none.len(), 2);
-        let refused = Wanted::check(1, true, &served).unwrap_err();
-        assert!(refused.message().contains("on its own"), "{}", refused.message());
-    }
-
-    #[test]
-    fn top_k_has_a_default_and_a_limit() {
-        assert_eq!(check_top_k(0).unwrap(), 5);
-        assert_eq!(check_top_k(1000).unwrap(), 1000);
-        assert_eq!(check_top_k(1001).unwrap_err().code(), Code::InvalidArgument);
+        let found = if large { self.pool.run(answer).await?? } else { answer()? };
+        if let Some(sides) = sides {
+            sides.traffic.answered(by_canary, rows);
+        }
+        if by_canary {
+            counter!("graft_trainer_canary_answers_total").increment(rows as u64);
+        }
+        if let Some(asked) = asked {
+            self.shadows.ask(asked, &found);
+        }
+        Ok(found.into_iter().map(Ok).collect())
     }
 }

@@ -15,10 +15,10 @@ use std::{
 };
 
 use graft_proto::v1::{ExampleOutcome, Image, ImportExamplesRequest, ImportExamplesResponse};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tonic::{Status, Streaming};
 
-use self::{balance::Balance, outcome::count};
+use self::{balance::Balance, outcome::count, write::Written};
 use crate::{
     content::ContentHash,
     embed::{self, Embedding, Extractor},
@@ -69,6 +69,8 @@ pub struct Import {
     /// What waits to be written, and since when.
     ready: Vec<NewExample>,
     ready_bytes: usize,
+    /// What is being written.
+    writing: Option<JoinHandle<Written>>,
     since: Option<Instant>,
     /// Images on their way, so that the same one is not embedded twice: the ids and labels of its later appearances.
     under_way: HashMap<ContentHash, Vec<Later>>,
@@ -114,6 +116,7 @@ impl Import {
             backlog: VecDeque::new(),
             ready: Vec::new(),
             ready_bytes: 0,
+            writing: None,
             since: None,
             under_way: HashMap::new(),
             later: 0,
@@ -125,7 +128,10 @@ impl Import {
     /// Import everything that `requests` brings. What has arrived from the extractor is stored even if the rest fails.
     pub async fn run(mut self, requests: Streaming<ImportExamplesRequest>) {
         let ended = self.pump(requests).await;
-        let flushed = self.flush().await;
+        let flushed = match self.flush().await {
+            Ok(()) => self.finish_writing().await,
+            failed => failed,
+        };
         if let Err(status) = ended.and(flushed) {
             // Nobody reads any more: then there is nobody to tell.
             let _ = self.outcomes.send(Err(status)).await;
@@ -146,6 +152,7 @@ impl Import {
                     None => more = false,
                 },
                 answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
+                written = write::next(&mut self.writing) => self.written(written).await?,
                 () = sleep_until(due) => {}
             }
             if self.fills_a_segment() || due.is_some_and(|due| due <= Instant::now()) {

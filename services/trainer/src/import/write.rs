@@ -2,7 +2,10 @@
 
 use graft_chassis::status;
 use graft_proto::v1::Outcome;
-use tokio::time::Instant;
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
 use tonic::Status;
 
 use super::{
@@ -11,12 +14,28 @@ use super::{
 };
 use crate::{
     content::ContentHash,
+    error::StoreError,
     store::{
         examples::ExampleRow,
         retry::{PATIENCE, patiently},
         segments::NewExample,
     },
 };
+
+/// What was to be written, and whether each is new: see [`Store::add`](crate::store::Store::add).
+pub(super) type Written = (Vec<NewExample>, Result<Option<Vec<bool>>, StoreError>);
+
+/// What is being written, once it is.
+pub(super) async fn next(writing: &mut Option<JoinHandle<Written>>) -> Result<Written, JoinError> {
+    match writing {
+        Some(handle) => {
+            let written = handle.await;
+            *writing = None;
+            written
+        }
+        None => std::future::pending().await,
+    }
+}
 
 impl Import {
     pub(super) fn gather(&mut self, example: NewExample) {
@@ -25,15 +44,35 @@ impl Import {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Write what is ready, then say so.
+    /// Begin to write what is ready, once what was begun before is written. More is read in the meantime.
     pub(super) async fn flush(&mut self) -> Result<(), Status> {
+        self.finish_writing().await?;
         self.since = None;
         self.ready_bytes = 0;
         let examples = std::mem::take(&mut self.ready);
-        if examples.is_empty() {
+        if !examples.is_empty() {
+            let (store, tenant, dataset) = (self.store.clone(), self.tenant.clone(), self.dataset.clone());
+            self.writing = Some(tokio::spawn(async move {
+                let added = store.add(&tenant, &dataset, &examples).await;
+                (examples, added)
+            }));
+        }
+        Ok(())
+    }
+
+    /// Wait until what was begun to be written is, then say so.
+    pub(super) async fn finish_writing(&mut self) -> Result<(), Status> {
+        if self.writing.is_none() {
             return Ok(());
         }
-        let new = self.store.add(&self.tenant, &self.dataset, &examples).await?.ok_or_else(|| {
+        let written = next(&mut self.writing).await;
+        self.written(written).await
+    }
+
+    /// Say what was written.
+    pub(super) async fn written(&mut self, written: Result<Written, JoinError>) -> Result<(), Status> {
+        let (examples, added) = written.map_err(|error| status::internal(format!("a write broke down: {error}")))?;
+        let new = added?.ok_or_else(|| {
             let message = format!("`{}` was deleted during the import, or given views by another", self.dataset.name);
             status::precondition("dataset", message)
         })?;

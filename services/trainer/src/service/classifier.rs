@@ -1,36 +1,30 @@
 //! `graft.v1.ClassifierService`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use graft_chassis::{deadline, status, streams};
 use graft_proto::v1::{
-    ClassifyInput, ClassifyItem, ClassifyRequest, ClassifyResponse, ClassifyStreamRequest, ClassifyStreamResponse,
-    Image, Priority, classifier_service_server::ClassifierService, classify_input, classify_stream_request,
-    classify_stream_response,
+    ClassifyOptions, ClassifyRequest, ClassifyResponse, ClassifyStreamRequest, ClassifyStreamResponse,
+    classifier_service_server::ClassifierService, classify_input, classify_stream_request,
 };
 use metrics::counter;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Answers;
+use super::{Answers, classify_stream::Stream};
 use crate::{
-    classify::{HeadCache, ServedHead, Wanted},
-    embed::{self, Answer, Embedding, Extractor, size},
-    names::{HeadRef, Tenant, check_id},
+    classify::{Answerer, Prepared, Question, Target, Wanted},
+    embed::Extractor,
+    given,
+    names::{Tenant, check_key},
 };
-
-/// Images of one stream at the extractor, at the most, and their bytes.
-const IMAGES_OUT: usize = 128;
-const BYTES_OUT: usize = 32 << 20;
-/// Answers that the caller of a stream has not read, at the most.
-const ANSWERS_OUT: usize = 128;
 
 /// Serves heads.
 #[derive(Clone, Debug)]
 pub struct Classifier {
-    heads: HeadCache,
+    answerer: Answerer,
     extractor: Extractor,
     /// One permit a call, and one a stream.
     calls: Arc<Semaphore>,
@@ -38,19 +32,41 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Serve `heads`, embedding with `extractor`, to at most `calls` calls and `streams` streams at once.
-    pub fn new(heads: HeadCache, extractor: Extractor, calls: usize, streams: usize) -> Classifier {
+    /// Serve the heads of `answerer`, embedding with `extractor`, to at most `calls` calls and `streams` streams at once.
+    pub fn new(answerer: Answerer, extractor: Extractor, calls: usize, streams: usize) -> Classifier {
         Classifier {
-            heads,
+            answerer,
             extractor,
             calls: Arc::new(Semaphore::new(calls)),
             streams: Arc::new(Semaphore::new(streams)),
         }
     }
+
+    /// A backbone's name for the space that the extractor has it in, where one is named.
+    async fn place(&self, target: &mut Target) -> Result<(), Status> {
+        if let Target::Every(every) = target
+            && !every.space.contains('@')
+        {
+            every.space = self.extractor.backbone(&every.space).await?.space;
+        }
+        Ok(())
+    }
 }
 
-fn missing_input() -> Status {
+/// The backbone of an embedding space.
+pub fn backbone(space: &str) -> &str {
+    space.split_once('@').map_or(space, |(backbone, _)| backbone)
+}
+
+/// An input without either of the two that it may be.
+pub fn missing_input() -> Status {
     status::invalid("input", "missing; an image or an embedding is accepted")
+}
+
+/// Count an answer: once for each head.
+pub fn count(result: &Result<ClassifyResponse, Status>) {
+    let heads = result.as_ref().map_or(1, |response| response.classifications.len().max(1));
+    counter!("graft_trainer_classifications_total").increment(heads as u64);
 }
 
 #[tonic::async_trait]
@@ -61,18 +77,31 @@ impl ClassifierService for Classifier {
             status::exhausted("calls", message)
         })?;
         let (tenant, deadline) = (Tenant::of(&request), deadline::of(request.metadata()));
-        let ClassifyRequest { head, input, top_k, detect_unknown } = request.into_inner();
-        let head = self.heads.get(&tenant, &HeadRef::parse("head", &head)?).await?;
-        let wanted = Wanted::check(top_k, detect_unknown, &head)?;
-        let embedding = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
-            classify_input::Input::Embedding(embedding) => head.read(&embedding)?,
+        let ClassifyRequest { head, input, top_k, detect_unknown, heads, every_head, sticky_key } =
+            request.into_inner();
+        let mut target = Target::parse("", &head, &heads, every_head)?;
+        let wanted = Wanted::parse("top_k", top_k, detect_unknown, &target)?;
+        check_key("sticky_key", &sticky_key)?;
+        self.place(&mut target).await?;
+        let question = Question { tenant, target, wanted };
+        let Prepared { space, head } = self.answerer.prepare(&question, &sticky_key).await?;
+        let (space, embedding) = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
+            classify_input::Input::Embedding(embedding) => {
+                (embedding.space.as_str().into(), given::numbers("input.embedding", &embedding)?)
+            }
             classify_input::Input::Image(image) => {
-                self.extractor.embed(&head.head.backbone, &head.head.space, image, deadline).await?
+                let embedded = self.extractor.embed(backbone(&space), &space, image, deadline).await?;
+                (space, embedded)
             }
         };
-        let found = head.classify(embedding, wanted)?;
-        counter!("graft_trainer_classifications_total").increment(1);
-        Ok(Response::new(found))
+        // The head that was found is asked, whatever its name stands for by now.
+        let mut found = match head {
+            Some(head) => self.answerer.of_one(head, &space, embedding, 1, wanted).await?,
+            None => self.answerer.classify(&question, &space, embedding, &[&sticky_key]).await?,
+        };
+        let found = found.pop().unwrap_or_else(|| Err(status::internal("an input without an answer")));
+        count(&found);
+        found.map(Response::new)
     }
 
     type ClassifyStreamStream = Answers<ClassifyStreamResponse>;
@@ -87,128 +116,24 @@ impl ClassifierService for Classifier {
             Some(classify_stream_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
-        let head = self.heads.get(&tenant, &HeadRef::parse("options.head", &options.head)?).await?;
-        let wanted = Wanted::check(options.top_k, options.detect_unknown, &head)?;
+        let ClassifyOptions { head, top_k, detect_unknown, heads, every_head, sticky_key } = options;
+        let mut target = Target::parse("options.", &head, &heads, every_head)?;
+        let wanted = Wanted::parse("options.top_k", top_k, detect_unknown, &target)?;
+        check_key("options.sticky_key", &sticky_key)?;
+        self.place(&mut target).await?;
+        let question = Question { tenant, target, wanted };
+        let Prepared { space, .. } = self.answerer.prepare(&question, &sticky_key).await?;
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
             let message =
                 "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
             status::exhausted("streams", message)
         })?;
-        let (answers, receiver) = mpsc::channel(ANSWERS_OUT);
-        let mut stream = Stream {
-            head,
-            wanted,
-            extractor: self.extractor.clone(),
-            answers,
-            embedding: None,
-            out: HashMap::new(),
-            bytes_out: 0,
-            sent: 0,
-        };
+        let (mut stream, receiver) =
+            Stream::new(question, space, sticky_key, self.answerer.clone(), self.extractor.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            if let Err(status) = stream.pump(requests).await {
-                // Nobody reads any more: then there is nobody to tell.
-                let _ = stream.answers.send(Err(status)).await;
-            }
+            stream.run(requests).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
-    }
-}
-
-/// A stream of classifications under way.
-struct Stream {
-    head: Arc<ServedHead>,
-    wanted: Wanted,
-    extractor: Extractor,
-    answers: mpsc::Sender<Result<ClassifyStreamResponse, Status>>,
-    embedding: Option<Embedding>,
-    /// The caller's id and the bytes of each image at the extractor, by its id there.
-    out: HashMap<String, (String, usize)>,
-    bytes_out: usize,
-    sent: u64,
-}
-
-impl Stream {
-    async fn pump(&mut self, mut requests: Streaming<ClassifyStreamRequest>) -> Result<(), Status> {
-        let mut more = true;
-        while more || !self.out.is_empty() {
-            tokio::select! {
-                request = requests.message(), if more && self.has_room() => match request? {
-                    Some(request) => self.read(request).await?,
-                    None => more = false,
-                },
-                answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
-            }
-        }
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        self.out.len() < IMAGES_OUT && self.bytes_out < BYTES_OUT
-    }
-
-    async fn read(&mut self, request: ClassifyStreamRequest) -> Result<(), Status> {
-        let ClassifyItem { id, input } = match request.message {
-            Some(classify_stream_request::Message::Item(item)) => item,
-            Some(classify_stream_request::Message::Options(_)) => {
-                return Err(status::invalid("options", "given twice; only the first message holds the options"));
-            }
-            None => return Err(status::invalid("item", "a message without an item")),
-        };
-        check_id("item.id", &id)?;
-        if self.out.values().any(|(under_way, _)| *under_way == id) {
-            let message = format!("`{id}` was used for an input that is not answered yet; ids must be unique");
-            return Err(status::invalid("item.id", message));
-        }
-        match input.and_then(|ClassifyInput { input }| input) {
-            Some(classify_input::Input::Image(image)) => self.send(id, image).await,
-            Some(classify_input::Input::Embedding(embedding)) => {
-                let result = self.head.read(&embedding).and_then(|row| self.head.classify(row, self.wanted));
-                self.answer(id, result).await
-            }
-            None => self.answer(id, Err(missing_input())).await,
-        }
-    }
-
-    async fn send(&mut self, id: String, image: Image) -> Result<(), Status> {
-        if self.embedding.is_none() {
-            let (backbone, space) = (&self.head.head.backbone, &self.head.head.space);
-            self.embedding = Some(self.extractor.begin(backbone, space, None, Priority::Bulk, None).await?);
-        }
-        self.sent += 1;
-        let there = self.sent.to_string();
-        let bytes = size(&image);
-        self.bytes_out += bytes;
-        self.out.insert(there.clone(), (id, bytes));
-        if let Some(embedding) = &self.embedding {
-            embedding.send(vec![(there, image)]);
-        }
-        Ok(())
-    }
-
-    async fn take(&mut self, answer: Option<Answer>) -> Result<(), Status> {
-        let results: Vec<(String, Result<Vec<f32>, Status>)> = match answer {
-            None => return Err(self.extractor.ended_early()),
-            Some(Answer::Embedded(rows)) => rows.into_iter().map(|row| (row.id, Ok(row.numbers))).collect(),
-            Some(Answer::Refused(id, status)) => vec![(id, Err(status))],
-        };
-        for (there, result) in results {
-            let Some((id, bytes)) = self.out.remove(&there) else { continue };
-            self.bytes_out -= bytes;
-            let result = result.and_then(|row| self.head.classify(row, self.wanted));
-            self.answer(id, result).await?;
-        }
-        Ok(())
-    }
-
-    async fn answer(&self, id: String, result: Result<ClassifyResponse, Status>) -> Result<(), Status> {
-        counter!("graft_trainer_classifications_total").increment(1);
-        let result = match result {
-            Ok(classification) => classify_stream_response::Result::Classification(classification),
-            Err(status) => classify_stream_response::Result::Error(status::to_item_error(&status)),
-        };
-        let answer = ClassifyStreamResponse { id, result: Some(result) };
-        self.answers.send(Ok(answer)).await.map_err(|_| Status::cancelled("the caller went away"))
     }
 }

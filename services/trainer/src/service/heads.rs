@@ -3,22 +3,25 @@
 use graft_chassis::status;
 use graft_proto::v1::{
     CompareHeadsRequest, CompareHeadsResponse, DeleteAliasRequest, DeleteAliasResponse, DeleteHeadRequest,
-    DeleteHeadResponse, GetHeadRequest, GetHeadResponse, GetHeadTrafficRequest, GetHeadTrafficResponse, Head,
-    ListAliasesRequest, ListAliasesResponse, ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest,
-    ListPromotionsResponse, PromoteHeadRequest, PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse,
-    SplitTrafficRequest, SplitTrafficResponse, head_service_server::HeadService,
+    DeleteHeadResponse, ExportHeadRequest, ExportHeadResponse, GetHeadRequest, GetHeadResponse, GetHeadTrafficRequest,
+    GetHeadTrafficResponse, Head, ImportHeadRequest, ImportHeadResponse, ListAliasesRequest, ListAliasesResponse,
+    ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest, ListPromotionsResponse, PromoteHeadRequest,
+    PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse, SplitTrafficRequest, SplitTrafficResponse,
+    head_service_server::HeadService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{aliases, compare, promote, split, traffic};
+use super::{Answers, aliases, compare, exchange::Exchange, promote, split, traffic};
 use crate::{
     classify::{HeadCache, traffic::Traffic},
     compare::Comparer,
+    embed::Extractor,
     names::{Alias, HeadRef, Tenant, Which},
     paging::Page,
     store::{
         Store,
-        heads::{Deleted, Hold, Role},
+        aliases::{Hold, Role},
+        heads::Deleted,
     },
 };
 
@@ -32,22 +35,30 @@ pub struct Heads {
     ready: HeadCache,
     comparer: Comparer,
     traffic: Traffic,
+    exchange: Exchange,
 }
 
 impl Heads {
     /// Serve the heads of `store`, of which some are `ready`, compare them with `comparer`, and tell of their `traffic`.
-    pub fn new(store: Store, ready: HeadCache, comparer: Comparer, traffic: Traffic) -> Heads {
-        Heads { store, ready, comparer, traffic }
+    /// `extractor` knows the backbones of those that are imported.
+    pub fn new(store: Store, ready: HeadCache, comparer: Comparer, extractor: Extractor, traffic: Traffic) -> Heads {
+        let exchange = Exchange::new(store.clone(), extractor);
+        Heads { store, ready, comparer, traffic, exchange }
     }
 }
 
 /// The head that is meant, or the status that says that there is none.
 pub async fn existing(store: &Store, tenant: &Tenant, wanted: &HeadRef) -> Result<Head, Status> {
+    store.head(tenant, wanted).await?.ok_or_else(|| missing(wanted))
+}
+
+/// The status that says that there is no such head.
+pub fn missing(wanted: &HeadRef) -> Status {
     let hint = match &wanted.which {
         Which::Newest | Which::Version(_) => "see `graft heads` for those there are; `graft train` makes one",
         Which::Alias(_) => "see `graft heads aliases` for those there are; `graft promote` makes one",
     };
-    store.head(tenant, wanted).await?.ok_or_else(|| status::not_found("head", &wanted.to_string(), hint))
+    status::not_found("head", &wanted.to_string(), hint)
 }
 
 /// Why a head is not deleted that aliases need.
@@ -131,7 +142,6 @@ impl HeadService for Heads {
             }
         }
         self.ready.forget(&tenant, &wanted);
-        self.traffic.forget(&tenant, &wanted);
         Ok(Response::new(DeleteHeadResponse {}))
     }
 
@@ -198,5 +208,24 @@ impl HeadService for Heads {
     ) -> Result<Response<GetHeadTrafficResponse>, Status> {
         let tenant = Tenant::of(&request);
         Ok(Response::new(traffic::tell(&self.store, &self.traffic, &tenant, request.into_inner()).await?))
+    }
+
+    async fn import_head(
+        &self,
+        request: Request<Streaming<ImportHeadRequest>>,
+    ) -> Result<Response<ImportHeadResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        let head = self.exchange.import(&tenant, request.into_inner()).await?;
+        Ok(Response::new(ImportHeadResponse { head: Some(head) }))
+    }
+
+    type ExportHeadStream = Answers<ExportHeadResponse>;
+
+    async fn export_head(
+        &self,
+        request: Request<ExportHeadRequest>,
+    ) -> Result<Response<Self::ExportHeadStream>, Status> {
+        let wanted = HeadRef::parse("name", &request.get_ref().name)?;
+        Ok(Response::new(self.exchange.export(&Tenant::of(&request), &wanted).await?))
     }
 }

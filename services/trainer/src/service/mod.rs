@@ -5,8 +5,8 @@
 //!   it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
-//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what.
-//! - [`classifier`] is `graft.v1.ClassifierService`.
+//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what; [`exchange`] are those that take heads in and give them out.
+//! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 
 use futures::stream::BoxStream;
 use tonic::Status;
@@ -14,9 +14,11 @@ use tonic::Status;
 pub mod aliases;
 pub mod augmentation;
 pub mod classifier;
+pub mod classify_stream;
 pub mod compare;
 pub mod datasets;
 pub mod examples;
+pub mod exchange;
 pub mod heads;
 pub mod promote;
 pub mod runs;

@@ -85,6 +85,15 @@ impl Files {
         Ok(bytes)
     }
 
+    /// Bytes of a file; `None` if it is missing.
+    pub async fn size(&self, file: &str) -> Result<Option<u64>, StoreError> {
+        match self.store.head(&self.path(file)).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The files of `kind` that an interrupted write may have left, unless a row counts them: all of a directory, which
     /// nobody else writes; of a bucket those that are older than `age`.
     pub async fn candidates(&self, kind: &str, age: Duration) -> Result<Vec<String>, StoreError> {

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::{
     Store,
-    aliases::Split,
+    aliases::{Hold, holds},
     leases::{Lease, end_leased},
     now,
-    sql::{self, Transaction},
+    serving::size_in_memory,
+    sql::{self, Connection},
     timestamp,
 };
 use crate::{
@@ -35,28 +36,6 @@ pub enum Deleted {
     Held(Vec<Hold>),
 }
 
-/// An alias that keeps a version from being deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// The alias.
-    pub alias: String,
-    /// The version.
-    pub version: u32,
-    /// What the version is to the alias.
-    pub role: Role,
-}
-
-/// What a version is to an alias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The alias is on it.
-    Own,
-    /// It answers a part of the requests.
-    Canary,
-    /// It is asked besides.
-    Shadow,
-}
-
 impl Store {
     /// Write the next version of a head, and that `run` has succeeded with it: the weights first, then both rows in one
     /// transaction, so that a crash never leaves a head whose run is fitted once more. Gives back the run as it ended; `None`
@@ -69,36 +48,9 @@ impl Store {
         mut run: TrainingRun,
         lease: &Lease,
     ) -> Result<Option<TrainingRun>, StoreError> {
-        let file = format!("heads/{}.safetensors", Uuid::now_v7());
-        let metadata = HashMap::from([
-            ("name".to_owned(), head.name.clone()),
-            ("space".to_owned(), head.space.clone()),
-            ("graft_version".to_owned(), head.graft_version.clone()),
-        ]);
-        let bytes = weights
-            .to_safetensors(metadata)
-            .map_err(|error| StoreError::Damaged { file: file.clone(), reason: error.to_string() })?;
-        let checksum = *blake3::hash(&bytes).as_bytes();
-        self.put(&file, bytes).await?;
+        let file = self.put_weights(&head, weights).await?;
         let mut write = self.write().await?;
-        let version: i64 = sql::query_scalar(
-            "INSERT INTO head_versions (tenant, name, latest) VALUES (?, ?, 1)
-             ON CONFLICT (tenant, name) DO UPDATE SET latest = head_versions.latest + 1 RETURNING latest",
-        )
-        .bind(tenant.as_str())
-        .bind(&head.name)
-        .fetch_one(&mut *write)
-        .await?;
-        head.version = version as u32;
-        sql::query("INSERT INTO heads (tenant, name, version, file, checksum, message) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(tenant.as_str())
-            .bind(&head.name)
-            .bind(head.version)
-            .bind(&file)
-            .bind(&checksum[..])
-            .bind(head.encode_to_vec())
-            .execute(&mut *write)
-            .await?;
+        add_version(&mut write, tenant, &mut head, &file).await?;
         run.set_state(TrainingState::Succeeded);
         run.head_version = head.version;
         run.end_time = Some(timestamp(now()));
@@ -108,7 +60,39 @@ impl Store {
             return self.ended_under(lease).await;
         }
         write.commit().await?;
+        self.heads_changed();
         Ok(Some(run))
+    }
+
+    /// Write the next version of a head that no run has fitted. Gives it back with its version.
+    pub async fn register_imported(
+        &self,
+        tenant: &Tenant,
+        mut head: Head,
+        weights: &head::Head,
+    ) -> Result<Head, StoreError> {
+        let file = self.put_weights(&head, weights).await?;
+        let mut write = self.write().await?;
+        add_version(&mut write, tenant, &mut head, &file).await?;
+        write.commit().await?;
+        self.heads_changed();
+        Ok(head)
+    }
+
+    /// Write weights to a file, which does not count yet.
+    async fn put_weights(&self, head: &Head, weights: &head::Head) -> Result<WeightsFile, StoreError> {
+        let name = format!("heads/{}.safetensors", Uuid::now_v7());
+        let metadata = HashMap::from([
+            ("name".to_owned(), head.name.clone()),
+            ("space".to_owned(), head.space.clone()),
+            ("graft_version".to_owned(), head.graft_version.clone()),
+        ]);
+        let bytes = weights
+            .to_safetensors(metadata)
+            .map_err(|error| StoreError::Damaged { file: name.clone(), reason: error.to_string() })?;
+        let (checksum, size) = (*blake3::hash(&bytes).as_bytes(), bytes.len() as u64);
+        self.put(&name, bytes).await?;
+        Ok(WeightsFile { name, checksum, bytes: size })
     }
 
     /// A version of a head. Its aliases are left out.
@@ -183,6 +167,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
         write.commit().await?;
+        self.heads_changed();
         Ok(if done.rows_affected() > 0 { Deleted::Done } else { Deleted::Nothing })
     }
 
@@ -193,23 +178,45 @@ impl Store {
     }
 }
 
-/// What keeps `wanted` from being deleted, sorted by alias.
-async fn holds(write: &mut Transaction, tenant: &Tenant, wanted: &HeadRef) -> Result<Vec<Hold>, StoreError> {
-    let rows = sql::query(
-        "SELECT alias, version, canary_version, canary_share, shadow_version FROM aliases
-         WHERE tenant = ? AND head = ? ORDER BY alias",
-    );
-    let rows = rows.bind(tenant.as_str()).bind(wanted.name.as_str()).fetch_all(&mut **write).await?;
-    let mut holds = Vec::new();
-    for row in rows {
-        let (alias, split): (String, _) = (row.try_get("alias")?, Split::read(&row)?);
-        let canary = split.canary.map(|canary| canary.version);
-        let roles = [(Role::Own, Some(row.try_get("version")?)), (Role::Canary, canary), (Role::Shadow, split.shadow)];
-        let held = roles.into_iter().filter_map(|(role, version)| Some((role, version?)));
-        let held = held.filter(|(_, version)| wanted.version().is_none_or(|wanted| wanted == *version));
-        holds.extend(held.map(|(role, version)| Hold { alias: alias.clone(), version, role }));
-    }
-    Ok(holds)
+/// A file of weights that was written.
+struct WeightsFile {
+    name: String,
+    /// BLAKE3 of the file.
+    checksum: [u8; 32],
+    /// Its size.
+    bytes: u64,
+}
+
+/// Give a head its version and write its row, as a part of whatever `sql` is doing.
+async fn add_version(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    head: &mut Head,
+    file: &WeightsFile,
+) -> Result<(), StoreError> {
+    let version: i64 = sql::query_scalar(
+        "INSERT INTO head_versions (tenant, name, latest) VALUES (?, ?, 1)
+         ON CONFLICT (tenant, name) DO UPDATE SET latest = head_versions.latest + 1 RETURNING latest",
+    )
+    .bind(tenant.as_str())
+    .bind(&head.name)
+    .fetch_one(&mut *sql)
+    .await?;
+    head.version = version as u32;
+    sql::query(
+        "INSERT INTO heads (tenant, name, version, file, checksum, message, space, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(tenant.as_str())
+    .bind(&head.name)
+    .bind(head.version)
+    .bind(&file.name)
+    .bind(&file.checksum[..])
+    .bind(head.encode_to_vec())
+    .bind(&head.space)
+    .bind(size_in_memory(head, file.bytes))
+    .execute(&mut *sql)
+    .await?;
+    Ok(())
 }
 
 pub(super) fn decode(message: Vec<u8>) -> Result<Head, StoreError> {
@@ -257,5 +264,11 @@ mod tests {
         let listed = store.heads(&tenant, "", 10).await.unwrap();
         assert_eq!(listed.iter().map(|head| head.version).collect::<Vec<_>>(), [3], "the newest alone");
         assert!(store.heads(&tenant, "h", 10).await.unwrap().is_empty());
+
+        let imported = Head { name: "h".into(), ..Default::default() };
+        let imported = store.register_imported(&tenant, imported, &weights).await.unwrap();
+        assert_eq!(imported.version, 4, "the versions of fitted and imported heads are counted together");
+        assert_eq!(store.head(&tenant, &wanted("h")).await.unwrap(), Some(imported));
+        assert_eq!(store.weights(&tenant, "h", 4).await.unwrap(), Some(weights.clone()));
     }
 }

@@ -14,11 +14,15 @@
 //! - [`segments`]: files of embeddings; `places`: which embedding is where; [`views`]: further views of images; `add` adds
 //!   examples with all of them.
 //! - [`runs`]: training runs; [`leases`]: which replica fits them.
-//! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves.
+//! - [`heads`]: versions of heads. [`aliases`]: names for them that can be moved, and the history of the moves. [`serving`]: what
+//!   serving asks of them.
 
 use std::{
     fs::File,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -47,6 +51,7 @@ mod places;
 pub mod retry;
 pub mod runs;
 pub mod segments;
+pub mod serving;
 pub mod snapshots;
 pub mod sql;
 pub mod views;
@@ -60,12 +65,24 @@ pub struct Store {
     files: Files,
     /// Held for as long as the process lives: one trainer a directory. A database that is shared needs none.
     lock: Option<Arc<File>>,
+    /// How often heads were changed through this store: what was read of them before may be old.
+    head_changes: Arc<AtomicU64>,
 }
 
 impl Store {
     /// Whether other trainers may use it too.
     pub fn is_shared(&self) -> bool {
         self.lock.is_none()
+    }
+
+    /// A number that is another after each change of heads by this process.
+    pub fn head_changes(&self) -> u64 {
+        self.head_changes.load(Ordering::Acquire)
+    }
+
+    /// Heads were registered or deleted, or aliases moved.
+    fn heads_changed(&self) {
+        self.head_changes.fetch_add(1, Ordering::Release);
     }
 
     /// A transaction that writes.

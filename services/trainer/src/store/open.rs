@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, SqliteConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -133,13 +133,14 @@ impl Store {
         };
         let Some(bucket) = &location.bucket else {
             let files = Files::in_folder(folder).map_err(unusable)?;
-            let store = Store { sql, files, lock };
+            let store = Store { sql, files, lock, head_changes: Arc::default() };
             store.clean(&["segments", "heads", "snapshots"], Duration::ZERO).await.map_err(unusable)?;
             return Ok(store);
         };
         let url = bucket.url.url().to_string();
         let failed = |source| OpenError::Bucket { url: url.clone(), source };
-        let store = Store { sql, files: Files::in_bucket(bucket).map_err(failed)?, lock };
+        let files = Files::in_bucket(bucket).map_err(failed)?;
+        let store = Store { sql, files, lock, head_changes: Arc::default() };
         let id = store.identity().await.map_err(failed)?;
         let owner = store.files.claim(&id).await.map_err(failed)?;
         if owner != id {
@@ -187,11 +188,24 @@ async fn open_file(folder: &Path) -> Result<Pool, StoreError> {
         .busy_timeout(BUSY)
         .pragma("wal_autocheckpoint", LOG_PAGES)
         .pragma("cache_size", CACHE_PAGES);
-    let writer =
-        SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(BUSY)
+        .after_release(|connection, _| Box::pin(has_ended(connection)))
+        .connect_with(options.clone())
+        .await?;
     sqlx::migrate!("migrations/sqlite").run(&writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
     Ok(Pool::Sqlite(readers, writer))
+}
+
+/// Whether the last transaction of a connection has ended, so that it can begin another. Where the disk is full SQLite ends one
+/// by itself, which sqlx does not see: it asks to roll back what is no more, and takes that for a failure. Such a connection is
+/// replaced.
+async fn has_ended(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Behind the roll back.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn connect(url: &DatabaseUrl) -> Result<Pool, StoreError> {

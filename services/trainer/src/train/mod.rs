@@ -138,7 +138,7 @@ pub async fn run(
         training_run: run.id.clone(),
         create_time: Some(timestamp(now())),
         graft_version: env!("CARGO_PKG_VERSION").to_owned(),
-        aliases: Vec::new(),
+        ..Default::default()
     };
     let reason = suited.or_else(|| best_of(&fitted)).unwrap_or_default();
     let comparison = fitted.comparison.iter().map(|trial| HeadKindTrial {

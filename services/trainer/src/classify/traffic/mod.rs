@@ -5,16 +5,17 @@
 //! from those that the head was fitted on. All figures are of this replica, and of the last answers.
 //!
 //! # Layout
-//! - [`bucket`]: which requests a canary answers. [`shadow`]: asks shadows.
+//! - [`sides`]: an alias with its canary and shadow; [`bucket`]: which requests the canary answers. [`shadow`]: asks shadows.
 //! - [`version`]: what one version was asked; [`split`]: how the canary and the shadow of an alias do. Both count in [`windows`].
 //! - [`baseline`]: what a version answered on its test split; [`psi`]: how far that is from what it answers now.
 //! - [`recent`]: a bounded number of them. [`watch`]: tells of drift in the log and the metrics.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use self::recent::{LastUsed, Recent};
+use super::resolve::HeadVersion;
 use crate::{
     names::{Alias, HeadRef, Name, Tenant},
     store::aliases::Split,
@@ -24,6 +25,8 @@ pub mod baseline;
 pub mod bucket;
 pub mod psi;
 pub mod recent;
+pub mod shadow;
+pub mod sides;
 pub mod split;
 pub mod version;
 pub mod watch;
@@ -31,32 +34,6 @@ pub mod windows;
 
 pub use split::SplitTraffic;
 pub use version::VersionTraffic;
-
-/// One version of a head of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HeadVersion {
-    /// Whose it is.
-    pub tenant: Tenant,
-    /// The head.
-    pub name: Arc<str>,
-    /// Its version.
-    pub version: u32,
-}
-
-impl HeadVersion {
-    /// Whether it is a version of the head that is meant, or the one that is meant by its number.
-    pub fn is(&self, tenant: &Tenant, wanted: &HeadRef) -> bool {
-        self.tenant == *tenant
-            && *self.name == *wanted.name.as_str()
-            && wanted.version().is_none_or(|version| version == self.version)
-    }
-}
-
-impl fmt::Display for HeadVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.version)
-    }
-}
 
 /// The traffic of this replica.
 #[derive(Clone, Debug, Default)]

@@ -67,7 +67,7 @@ impl Drift {
 /// The bins of both samples, those together that are rare in `then`; `rate` is how many of now are expected for one of then.
 fn grouped(now: &[u64], then: &[u64], rate: f64) -> Vec<(u64, u64)> {
     let enough = |then: u64| then as f64 * rate.min(1.0) >= LEAST_OF_A_BIN;
-    let (mut groups, mut rare) = (Vec::new(), None);
+    let (mut groups, mut rare) = (Vec::new(), None::<(u64, u64)>);
     for bin in now.iter().copied().zip(then.iter().copied()) {
         if enough(bin.1) {
             groups.push(bin);

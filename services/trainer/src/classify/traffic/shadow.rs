@@ -40,8 +40,12 @@ impl Shadows {
     }
 
     /// A question of `rows` embeddings to the shadow of `sides`, if it has one and is not too busy.
-    pub fn prepare(&self, sides: &Sides, embeddings: &[f32], rows: usize) -> Option<Asked> {
+    /// None if it is the shadow that gives the answer, as the canary.
+    pub fn prepare(&self, sides: &Sides, by_canary: bool, embeddings: &[f32], rows: usize) -> Option<Asked> {
         let shadow = sides.shadow.clone()?;
+        if by_canary && sides.canary.as_ref().is_some_and(|(canary, _)| canary.version == shadow.version) {
+            return None;
+        }
         let Ok(permit) = self.under_way.clone().try_acquire_owned() else {
             sides.traffic.dropped(rows);
             count("dropped", rows);

@@ -76,7 +76,7 @@ impl SplitTraffic {
     pub fn answered(&self, by_canary: bool, answers: usize) {
         let mut seen = self.seen.lock();
         for _ in 0..answers {
-            let sides = seen.sides.next();
+            let sides = seen.sides.slot();
             sides.answers += 1;
             sides.canary += u64::from(by_canary);
         }
@@ -98,7 +98,7 @@ impl SplitTraffic {
         let agreed = agree(given, shadow);
         let difference = f64::from((confidence(given) - confidence(shadow)).abs());
         let mut seen = self.seen.lock();
-        let compared = seen.compared.next();
+        let compared = seen.compared.slot();
         compared.compared += 1;
         compared.agreed += u64::from(agreed);
         compared.difference += difference;

@@ -111,7 +111,7 @@ impl VersionTraffic {
         let mut seen = self.seen.lock();
         for row in probabilities.chunks_exact(self.classes.max(1)) {
             seen.all += 1;
-            let counts = seen.windows.next();
+            let counts = seen.windows.slot();
             counts.answers += 1;
             match thresholds.filter(|_| self.sets) {
                 Some(thresholds) => {

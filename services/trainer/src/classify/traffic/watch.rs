@@ -7,7 +7,8 @@ use graft_proto::v1::DriftLevel;
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{HeadVersion, Traffic, VersionTraffic, psi::Drift, version::Figures};
+use super::{Traffic, VersionTraffic, psi::Drift, version::Figures};
+use crate::classify::resolve::HeadVersion;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(5);

@@ -25,7 +25,7 @@ impl<T: Count> Windows<T> {
     }
 
     /// Where the next answer is counted.
-    pub fn next(&mut self) -> &mut T {
+    pub fn slot(&mut self) -> &mut T {
         if self.filled == ANSWERS {
             std::mem::swap(&mut self.now, &mut self.before);
             self.now.clear();
@@ -58,7 +58,7 @@ mod tests {
     fn the_last_answers_are_counted_and_no_others() {
         let mut windows: Windows<Seen> = Windows::default();
         for answer in 0..3500 {
-            windows.next().0.push(answer);
+            windows.slot().0.push(answer);
             let count = windows.sum(|seen| seen.0.len() as u64);
             assert!(count <= 2 * ANSWERS && count >= (answer + 1).min(ANSWERS), "{count}");
         }

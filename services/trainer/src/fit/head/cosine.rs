@@ -175,6 +175,10 @@ impl NeighboursHead {
     pub(super) fn read(contents: &Contents) -> Result<NeighboursHead, HeadError> {
         let (count, dimension) = contents.matrix("examples")?;
         let (classes, nearest): (usize, usize) = (contents.noted("classes")?, contents.noted("nearest")?);
+        if nearest == 0 {
+            let expected = "a number above 0".to_owned();
+            return Err(HeadError::Value { name: "nearest", value: nearest.to_string(), expected });
+        }
         let owners = contents.numbers("owners", &[count])?;
         let known = |owner: f32| owner >= 0.0 && owner.fract() == 0.0 && (owner as usize) < classes;
         if let Some(value) = owners.iter().find(|owner| !known(**owner)) {

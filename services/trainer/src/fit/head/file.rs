@@ -109,8 +109,8 @@ impl Contents {
     /// There is none of that name and shape.
     pub fn matrix(&self, name: &str) -> Result<(usize, usize), HeadError> {
         match self.find(name)?.0[..] {
-            [rows, columns] => Ok((rows, columns)),
-            ref shape => Err(shape_error(name, shape, "[rows, columns]".to_owned())),
+            [rows, columns] if rows > 0 && columns > 0 => Ok((rows, columns)),
+            ref shape => Err(shape_error(name, shape, "[rows, columns], none of them 0,".to_owned())),
         }
     }
 

@@ -153,13 +153,31 @@ impl Head {
         }
     }
 
+    /// The tensors of its file.
+    pub fn tensors(&self) -> &'static [&'static str] {
+        match self {
+            Head::Linear(_) => &["bias", "weight"],
+            Head::Sigmoid { .. } => &["bias", "threshold", "weight"],
+            Head::Prototype(_) => &["mean", "means", "scale", "sharpness"],
+            Head::Neighbours(_) => &["examples", "factor", "mean", "owners", "scale"],
+            Head::Perceptron(_) => &["bias", "hidden.bias", "hidden.weight", "weight"],
+        }
+    }
+
     /// Whether every number is finite.
-    pub(super) fn is_finite(&self) -> bool {
+    pub fn is_finite(&self) -> bool {
         let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
         match self {
-            Head::Linear(linear) | Head::Sigmoid { linear, .. } => finite(&linear.weights) && finite(&linear.bias),
-            Head::Prototype(prototype) => finite(&prototype.means) && prototype.space.is_finite(),
-            Head::Neighbours(neighbours) => finite(&neighbours.examples) && neighbours.space.is_finite(),
+            Head::Linear(linear) => finite(&linear.weights) && finite(&linear.bias),
+            Head::Sigmoid { linear, thresholds } => {
+                finite(&linear.weights) && finite(&linear.bias) && finite(thresholds)
+            }
+            Head::Prototype(prototype) => {
+                finite(&prototype.means) && prototype.sharpness.is_finite() && prototype.space.is_finite()
+            }
+            Head::Neighbours(neighbours) => {
+                finite(&neighbours.examples) && neighbours.factor.is_finite() && neighbours.space.is_finite()
+            }
             Head::Perceptron(perceptron) => perceptron.is_finite(),
         }
     }

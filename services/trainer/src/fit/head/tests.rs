@@ -47,6 +47,10 @@ fn every_kind_is_the_same_after_a_file() {
         assert!(Head::from_safetensors(&file[..file.len() - 4]).is_err());
         assert_eq!((head.dimension(), head.classes()), (3, 2));
         assert!(head.is_finite() && head.size() > 0);
+        let read = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let mut names = read.names();
+        names.sort_unstable();
+        assert_eq!(names, head.tensors());
     }
 }
 
@@ -83,6 +87,9 @@ fn what_is_no_head_is_refused() {
         NeighboursHead { space: space(), examples: vec![0.0; 3], owners: vec![7], classes: 2, nearest: 1, factor: 1.0 };
     let file = Head::Neighbours(other).to_safetensors(HashMap::new()).unwrap();
     assert!(Head::from_safetensors(&file).is_err(), "an example of a class that there is not");
+    let none = LinearHead { weights: vec![], bias: vec![], dimension: 3, classes: 0 };
+    let file = Head::Linear(none).to_safetensors(HashMap::new()).unwrap();
+    assert!(Head::from_safetensors(&file).unwrap_err().to_string().contains("none of them 0"));
 }
 
 #[test]

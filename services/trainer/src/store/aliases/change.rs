@@ -147,6 +147,7 @@ impl Store {
             _ => put(&mut write, tenant, change, step.to, promotion.number as i64).await?,
         }
         write.commit().await?;
+        self.heads_changed();
         Ok(Changed::Done { promotion, skipped: step.skipped })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - `change` moves aliases and deletes them; `roll_back` knows where they were, and `split` splits their traffic. [`history`] tells
-//!   of it.
+//!   of it. `holds` are what keeps versions from being deleted.
 
 use std::collections::HashMap;
 
@@ -23,10 +23,13 @@ use crate::{
 
 mod change;
 pub mod history;
+mod holds;
 mod roll_back;
 mod split;
 
 pub use change::{Action, Change, Changed};
+pub(super) use holds::holds;
+pub use holds::{Hold, Role};
 pub use split::{Canary, Split, WHOLE};
 
 /// Aliases of one head, at the most.

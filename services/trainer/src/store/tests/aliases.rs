@@ -8,8 +8,8 @@ use crate::{
     names::{Alias, HeadRef, Name, Tenant},
     store::{
         Store,
-        aliases::{Action, Change, Changed},
-        heads::{Deleted, Hold, Role},
+        aliases::{Action, Change, Changed, Hold, Role},
+        heads::Deleted,
         place::{Place, in_both},
     },
 };

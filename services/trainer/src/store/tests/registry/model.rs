@@ -7,8 +7,8 @@ use graft_proto::v1::PromotionAction;
 use crate::{
     names::{Alias, HeadRef},
     store::{
-        aliases::{Action, Changed, Split},
-        heads::{Deleted, Hold, Role},
+        aliases::{Action, Changed, Hold, Role, Split},
+        heads::Deleted,
     },
 };
 
