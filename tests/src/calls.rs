@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use graft_proto::v1::{
     CreateDatasetRequest, CreateTrainingRunRequest, EmbeddingBatch, Example, ExampleOutcome, Examples, ExtractItem,
     ExtractItems, ExtractOptions, ExtractRequest, Image, ImportExamplesRequest, ImportOptions, ItemError, Split,
-    TrainingRun, TrainingState, WatchTrainingRunRequest, extract_request, extract_response, import_examples_request,
+    TrainingOptions, TrainingRun, TrainingState, WatchTrainingRunRequest, extract_request, extract_response,
+    import_examples_request,
 };
 use tonic::{Code, Status};
 
@@ -123,7 +124,13 @@ pub async fn create_dataset(trainer: &Service, name: &str) -> Result<()> {
 
 /// Train a head named like the dataset and wait for the end of the run.
 pub async fn train(trainer: &Service, dataset: &str) -> Result<TrainingRun> {
-    let request = CreateTrainingRunRequest { dataset: dataset.to_owned(), ..Default::default() };
+    train_with(trainer, dataset, TrainingOptions::default()).await
+}
+
+/// The same with options.
+pub async fn train_with(trainer: &Service, dataset: &str, options: TrainingOptions) -> Result<TrainingRun> {
+    let (dataset, options) = (dataset.to_owned(), Some(options));
+    let request = CreateTrainingRunRequest { dataset, options, ..Default::default() };
     let mut client = trainer.training_client().await?;
     let run = client.create_training_run(request).await?.into_inner().training_run.context("a run")?;
     let mut watch = client.watch_training_run(WatchTrainingRunRequest { id: run.id }).await?.into_inner();

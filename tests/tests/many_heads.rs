@@ -253,7 +253,7 @@ async fn a_stream_follows_the_heads_that_it_asks() -> Result<()> {
     let rows = fashion::test()?;
     let mut ask_all = async |from: usize, count: usize| {
         for (index, row) in rows[from..from + count].iter().enumerate() {
-            let item = ClassifyItem { id: index.to_string(), input: of(row.image()) };
+            let item = ClassifyItem { id: index.to_string(), input: of(row.image()), ..Default::default() };
             requests.send(ClassifyStreamRequest { message: Some(Message::Item(item)) })?;
         }
         let mut found = Vec::new();

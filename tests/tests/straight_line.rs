@@ -116,7 +116,7 @@ async fn a_stream_answers_every_input_and_goes_on_after_a_bad_one() -> Result<()
     for (index, row) in rows.iter().take(60).enumerate() {
         let image = if index == 7 { fashion::pixels(28, 28, 1, vec![0; 783]) } else { row.image() };
         let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(image)) });
-        let item = ClassifyItem { id: format!("item-{index}"), input };
+        let item = ClassifyItem { id: format!("item-{index}"), input, ..Default::default() };
         messages.push(ClassifyStreamRequest { message: Some(classify_stream_request::Message::Item(item)) });
     }
     let mut client = pair.trainer.classifier_client().await?;

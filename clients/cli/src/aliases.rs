@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use graft_client::{
     Graft,
-    proto::{Alias, DeleteAliasRequest, ListAliasesRequest, ListPromotionsRequest, Promotion, PromotionAction},
+    proto::{Alias, Canary, DeleteAliasRequest, ListAliasesRequest, ListPromotionsRequest, Promotion, PromotionAction},
 };
 use prost_types::Timestamp;
 use serde_json::{Value, json};
@@ -64,9 +64,11 @@ impl List {
         }
         let row = |alias: &Alias| {
             let Alias { head, name, version, by, .. } = alias;
-            vec![format!("{head}@{name}"), version.to_string(), time(alias.update_time), by.clone()]
+            let beside = beside(alias.canary.as_ref(), alias.shadow_version);
+            vec![format!("{head}@{name}"), version.to_string(), beside, time(alias.update_time), by.clone()]
         };
-        let text = || table(&["alias", "version", "since", "by"], &aliases.iter().map(row).collect::<Vec<_>>());
+        let text =
+            || table(&["alias", "version", "beside", "since", "by"], &aliases.iter().map(row).collect::<Vec<_>>());
         output.show(text, || aliases.iter().map(promote::alias).collect())?;
         Ok(Done::All)
     }
@@ -110,10 +112,15 @@ fn history(entries: &[Promotion]) -> String {
     let version = |version: u32| if version == 0 { "-".to_owned() } else { version.to_string() };
     let row = |entry: &Promotion| {
         let action = action(entry).replace('_', " ");
+        let what = match entry.action() {
+            PromotionAction::Split => format!("{action}: {}", beside(entry.canary.as_ref(), entry.shadow_version)),
+            _ if entry.forced => action + " (forced)",
+            _ => action,
+        };
         vec![
             entry.number.to_string(),
             entry.alias.clone(),
-            if entry.forced { action + " (forced)" } else { action },
+            what,
             version(entry.from_version),
             version(entry.to_version),
             time(entry.create_time),
@@ -123,7 +130,15 @@ fn history(entries: &[Promotion]) -> String {
     table(&["", "alias", "what", "from", "to", "when", "by"], &entries.iter().map(row).collect::<Vec<_>>())
 }
 
-/// `promote`, `roll_back` or `delete`.
+/// `canary 2 10%, shadow 3`, or `-`.
+fn beside(canary: Option<&Canary>, shadow: u32) -> String {
+    let canary = canary.map(|Canary { version, percent }| format!("canary {version} {percent}%"));
+    let shadow = (shadow > 0).then(|| format!("shadow {shadow}"));
+    let both: Vec<String> = canary.into_iter().chain(shadow).collect();
+    if both.is_empty() { "-".to_owned() } else { both.join(", ") }
+}
+
+/// `promote`, `roll_back`, `delete` or `split`.
 fn action(entry: &Promotion) -> String {
     match entry.action() {
         PromotionAction::Unspecified => "unknown".to_owned(),
@@ -138,6 +153,8 @@ pub fn describe(entry: &Promotion) -> Value {
         "from_version": Some(entry.from_version).filter(|version| *version > 0),
         "to_version": Some(entry.to_version).filter(|version| *version > 0),
         "by": entry.by, "create_time_seconds": entry.create_time.map(|time| time.seconds), "forced": entry.forced,
+        "canary": entry.canary.as_ref().map(promote::canary),
+        "shadow_version": Some(entry.shadow_version).filter(|version| *version > 0),
     })
 }
 
@@ -171,5 +188,9 @@ mod tests {
              1   live  promote (forced)     -   1  2023-11-14T22:13:20Z  zoë\n"
         );
         assert_eq!(describe(&entry)["action"], "roll_back");
+        let canary = Some(Canary { version: 4, percent: 2.5 });
+        let split = Promotion { action: PromotionAction::Split as i32, canary, shadow_version: 5, ..entry };
+        let text = history(&[split.clone(), Promotion { canary: None, shadow_version: 0, ..split }]);
+        assert!(text.contains("split: canary 4 2.5%, shadow 5") && text.contains("split: -"), "{text}");
     }
 }

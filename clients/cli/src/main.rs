@@ -6,7 +6,8 @@
 //! - `up`: both services on this machine. `backbone`: pre-trained networks, pulled and listed. `import`: labelled images from files. `train`, `classify`, `heads`, `dataset`:
 //!   the calls of the same names. `correct`, `suggest`: feedback, and what to label next. `gc`: what nobody needs.
 //! - `report`: the evidence of a head, as text, JSON or a page. `promote`: which version an alias is on; `aliases`: those there
-//!   are, and their history. `diff`: two versions beside each other.
+//!   are, and their history. `diff`: two versions beside each other. `split`: canaries and shadows. `traffic`: what classifiers were
+//!   asked.
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 //!   `whole`: files that appear whole or not at all.
@@ -36,7 +37,9 @@ mod programs;
 mod progress;
 mod promote;
 mod report;
+mod split;
 mod suggest;
+mod traffic;
 mod train;
 mod up;
 mod whole;
@@ -99,6 +102,12 @@ enum Command {
     RollBack(promote::RollBack),
     /// Compare two versions of classifiers on the same test split.
     Diff(diff::Diff),
+    /// Let a version answer a part of the requests for an alias, such as `production`.
+    Canary(split::Canary),
+    /// Ask a version the same as an alias, and compare its answers with those that are given.
+    Shadow(split::Shadow),
+    /// Show what a classifier was asked of late, and whether that is what it was measured on.
+    Traffic(traffic::Traffic),
 }
 
 /// How a command ended, if it did not fail.
@@ -151,5 +160,8 @@ async fn run(cli: Cli) -> Result<Done> {
         Command::Promote(promote) => promote.run(&graft, cli.output).await,
         Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,
         Command::Diff(diff) => diff.run(&graft, cli.output).await,
+        Command::Canary(canary) => canary.run(&graft, cli.output).await,
+        Command::Shadow(shadow) => shadow.run(&graft, cli.output).await,
+        Command::Traffic(traffic) => traffic.run(&graft, cli.output).await,
     }
 }

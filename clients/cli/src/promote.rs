@@ -5,7 +5,7 @@ use clap::Args;
 use graft_client::{
     Graft,
     proto::{
-        Alias, Gate, GateFigures, GateOutcome, PromoteHeadRequest, PromoteHeadResponse, RollBackHeadRequest,
+        Alias, Canary, Gate, GateFigures, GateOutcome, PromoteHeadRequest, PromoteHeadResponse, RollBackHeadRequest,
         RollBackHeadResponse,
     },
 };
@@ -120,7 +120,14 @@ pub fn alias(alias: &Alias) -> Value {
     json!({
         "head": alias.head, "alias": alias.name, "version": alias.version, "by": alias.by,
         "update_time_seconds": alias.update_time.map(|time| time.seconds),
+        "canary": alias.canary.as_ref().map(canary),
+        "shadow_version": Some(alias.shadow_version).filter(|version| *version > 0),
     })
+}
+
+/// A canary, for programs.
+pub fn canary(canary: &Canary) -> Value {
+    json!({ "version": canary.version, "percent": canary.percent })
 }
 
 fn gate(gate: &Gate) -> Value {

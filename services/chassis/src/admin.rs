@@ -10,9 +10,11 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::serve::{ServeError, bind};
+use crate::{
+    metrics::Metrics,
+    serve::{ServeError, bind},
+};
 
 /// How often the recorder folds its histograms, so that they do not grow when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -34,7 +36,7 @@ impl Ready {
 }
 
 /// Serve the admin port from now on, in the background, until the process ends.
-pub async fn spawn(address: SocketAddr, metrics: PrometheusHandle, ready: Ready) -> Result<(), ServeError> {
+pub async fn spawn(address: SocketAddr, metrics: Metrics, ready: Ready) -> Result<(), ServeError> {
     let listener = bind("metrics-listen", address).await?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //! - [`config`]: flags, environment and file become one typed value, in that order; a bad value exits 64.
-//! - [`telemetry`]: logs in text or JSON, and the metrics recorder.
+//! - [`telemetry`]: logs in text or JSON, and the metrics recorder. [`metrics`]: what is told of them.
 //! - [`admin`]: the HTTP port with `/metrics`, `/livez` and `/readyz`.
 //! - [`calls`]: counts and times every gRPC call by method and status code.
 //! - [`methods`]: the methods that are served, by name.
@@ -18,6 +18,7 @@ pub mod calls;
 pub mod config;
 pub mod deadline;
 pub mod methods;
+pub mod metrics;
 pub mod serve;
 pub mod status;
 pub mod streams;

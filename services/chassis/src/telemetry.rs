@@ -1,7 +1,9 @@
 //! Logs in text or JSON, and the recorder behind the `metrics` crate.
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use tracing_subscriber::{EnvFilter, filter::ParseError};
+
+use crate::metrics::Metrics;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,10 +34,11 @@ pub fn log(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Record metrics from now on; the handle renders them in Prometheus' text form.
-pub fn record() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
+/// Record metrics from now on.
+pub fn record() -> Result<Metrics, BuildError> {
+    let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_images".into()), COUNTS)?
-        .install_recorder()
+        .install_recorder()?;
+    Ok(Metrics::new(recorder))
 }

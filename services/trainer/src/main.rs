@@ -15,7 +15,10 @@ use graft_proto::v1::{
     maintenance_service_server::MaintenanceServiceServer, training_service_server::TrainingServiceServer,
 };
 use graft_trainer::{
-    classify::{Answerer, HeadCache, Pool},
+    classify::{
+        Answerer, HeadCache, Pool,
+        traffic::{Traffic, watch::watch},
+    },
     compare::Comparer,
     config::Config,
     embed::Extractor,
@@ -54,7 +57,7 @@ async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::record()?;
     let ready = Ready::default();
     let listener = serve::bind("listen", config.listen).await?;
-    admin::spawn(config.metrics_listen, metrics, ready.clone()).await?;
+    admin::spawn(config.metrics_listen, metrics.clone(), ready.clone()).await?;
 
     let store = Store::open_at(&config.location(graft_pull::place::environment())).await?;
     let extractor = Extractor::new(&config.extractor).context("extractor")?;
@@ -65,7 +68,9 @@ async fn run(config: Config) -> Result<()> {
     if config.gc_minutes > 0 {
         garbage.every(Duration::from_secs(u64::from(config.gc_minutes) * 60), stop.clone());
     }
-    let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20));
+    let traffic = Traffic::default();
+    tokio::spawn(watch(traffic.clone(), metrics));
+    let heads = HeadCache::new(store.clone(), config.head_cache_mib as usize * (1 << 20), traffic.clone());
 
     macro_rules! sized {
         ($server:ident, $service:expr) => {
@@ -79,7 +84,7 @@ async fn run(config: Config) -> Result<()> {
     let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
-        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor)))
+        .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor, traffic)))
         .add_service(sized!(FeedbackServiceServer, feedback))
         .add_service(sized!(MaintenanceServiceServer, Maintenance::new(garbage)))
         .add_service(sized!(ClassifierServiceServer, classifier));

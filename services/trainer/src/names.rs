@@ -218,6 +218,14 @@ pub fn check_id(field: &str, id: &str) -> Result<(), Status> {
     Err(status::invalid(field, format!("{} bytes; 1 to {ID_BYTES} bytes are accepted", id.len())))
 }
 
+/// Check the key that keeps a caller's requests on one side of a canary; empty where there is none.
+pub fn check_key(field: &str, key: &str) -> Result<(), Status> {
+    if key.len() <= ID_BYTES {
+        return Ok(());
+    }
+    Err(status::invalid(field, format!("{} bytes; at most {ID_BYTES} bytes are accepted", key.len())))
+}
+
 /// Check what a caller says who it is; empty where it does not say.
 pub fn check_caller(field: &str, by: &str) -> Result<(), Status> {
     if by.is_empty() { Ok(()) } else { check_label(field, by) }

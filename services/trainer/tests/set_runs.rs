@@ -5,7 +5,7 @@
 use futures::TryStreamExt;
 use graft_proto::v1::{Head, HeadKind, Report, Split, TrainingOptions, TrainingRun, TrainingState, WarningKind};
 use graft_trainer::{
-    classify::{HeadCache, Wanted},
+    classify::{HeadCache, Wanted, traffic::Traffic},
     content::ContentHash,
     names::{HeadRef, Name, Tenant},
     runs::Runs,
@@ -157,7 +157,7 @@ fn check_evidence(report: &Report) {
 async fn served_answers_are_those_that_were_measured() {
     let (_folder, store, _run) = trained(TrainingOptions::default()).await;
     let report = head(&store).await.report.unwrap();
-    let heads = HeadCache::new(store, 1 << 20);
+    let heads = HeadCache::new(store, 1 << 20, Traffic::default());
     let served = heads.get(&Tenant::default(), &HeadRef::parse("head", "scenes").unwrap()).await.unwrap();
     let (mut exact, mut given) = (0, 0);
     for index in 500..ROWS {

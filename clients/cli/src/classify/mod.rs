@@ -58,6 +58,9 @@ pub struct Classify {
     /// Classes to name for each, most probable first; 3 unless told, and 1 of each of many heads.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     top_k: Option<u32>,
+    /// What keeps requests for NAME@ALIAS on one side of its canary, such as the id of a user; each is drawn by chance unless told.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "KEY")]
+    sticky_key: String,
     /// Say `unknown` where the head is not sure enough for an answer; its report has the threshold.
     #[arg(long)]
     unknown: bool,
@@ -92,6 +95,7 @@ impl Classify {
                 .map(|space| EveryHead { space, alias: self.alias.clone().unwrap_or_default() }),
             top_k: self.top_k.unwrap_or(usual),
             detect_unknown: self.unknown,
+            sticky_key: self.sticky_key.clone(),
         };
         let mut lines = self.read()?;
         classify(graft, options, &mut lines).await?;
@@ -139,7 +143,7 @@ async fn classify(graft: &Graft, options: ClassifyOptions, lines: &mut [Line]) -
         .enumerate()
         .filter_map(|(index, line)| {
             let input = ClassifyInput { input: Some(classify_input::Input::Image(line.image.take()?)) };
-            Some(ClassifyItem { id: index.to_string(), input: Some(input) })
+            Some(ClassifyItem { id: index.to_string(), input: Some(input), ..Default::default() })
         })
         .collect();
     let mut progress = Progress::new(Some(items.len() as u64), "classifying");

@@ -210,10 +210,16 @@ class Graft:
             raise TrainingFailed(f"run {run.id}: {run.error or training_pb2.TrainingState.Name(run.state)}")
         return self._heads.GetHead(head_pb2.GetHeadRequest(name=f"{run.head}@{run.head_version}")).head
 
-    def classify(self, head: str, picture: Picture, top_k: int = 5) -> list[tuple[str, float]]:
-        """The most probable labels of a picture with their probabilities, the most probable first."""
+    def classify(
+        self, head: str, picture: Picture, top_k: int = 5, sticky_key: str = ""
+    ) -> list[tuple[str, float]]:
+        """The most probable labels of a picture with their probabilities, the most probable first.
+
+        Requests for NAME@ALIAS with the same `sticky_key`, such as the id of a user, stay on one side of the alias's canary.
+        """
         what = classifier_pb2.ClassifyInput(image=image(picture))
-        answer = self._classifier.Classify(classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k))
+        request = classifier_pb2.ClassifyRequest(head=head, input=what, top_k=top_k, sticky_key=sticky_key)
+        answer = self._classifier.Classify(request)
         return [(prediction.label, prediction.probability) for prediction in answer.predictions]
 
     def classify_many(

@@ -11,13 +11,13 @@ use super::{
     head::ServedHead,
     kept::Kept,
     resolve::{HeadVersion, Resolved, Resolver},
+    traffic::{Traffic, VersionTraffic},
     turns::Turns,
 };
 use crate::{
     error::StoreError,
     fit::head,
     names::{HeadRef, Tenant},
-    service::heads::missing,
     store::Store,
 };
 
@@ -33,6 +33,7 @@ pub struct HeadCache(pub(super) Arc<Shared>);
 #[derive(Debug)]
 pub(super) struct Shared {
     store: Store,
+    traffic: Traffic,
     /// Bytes of heads that are kept.
     pub(super) budget: u64,
     pub(super) resolver: Resolver,
@@ -43,12 +44,13 @@ pub(super) struct Shared {
 }
 
 impl HeadCache {
-    /// Keep at most `budget` bytes of heads ready.
-    pub fn new(store: Store, budget: usize) -> HeadCache {
+    /// Keep at most `budget` bytes of heads ready, and note in `traffic` what they are asked.
+    pub fn new(store: Store, budget: usize, traffic: Traffic) -> HeadCache {
         let budget = budget as u64;
         HeadCache(Arc::new(Shared {
-            resolver: Resolver::new(store.clone()),
+            resolver: Resolver::new(store.clone(), traffic.clone()),
             store,
+            traffic,
             budget,
             kept: Mutex::new(Kept::new(budget)),
             reading: Turns::default(),
@@ -56,28 +58,18 @@ impl HeadCache {
         }))
     }
 
-    /// The head that is meant, read if it is not ready.
-    pub async fn get(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Arc<ServedHead>, Status> {
-        for _ in 0..TRIES {
-            let Some(resolved) = self.0.resolver.head(tenant, wanted).await? else { break };
-            if let Some(ready) = self.ready(&resolved) {
-                return Ok(ready);
-            }
-            if let Some(read) = self.read(&resolved).await? {
-                return Ok(read);
-            }
-            self.0.resolver.forget_head(tenant, wanted);
+    /// A version, read if it is not ready. `None` if it is gone.
+    pub async fn load(&self, resolved: &Resolved) -> Result<Option<Arc<ServedHead>>, Status> {
+        match self.ready(resolved) {
+            Some(ready) => Ok(Some(ready)),
+            None => self.read(resolved).await,
         }
-        Err(missing(wanted))
     }
 
     /// Make room: this was deleted.
     pub fn forget(&self, tenant: &Tenant, wanted: &HeadRef) {
-        self.0.kept.lock().forget(|kept| {
-            kept.tenant == *tenant
-                && *kept.name == *wanted.name.as_str()
-                && wanted.version().is_none_or(|version| version == kept.version)
-        });
+        self.0.kept.lock().forget(|kept| kept.is(tenant, wanted));
+        self.0.traffic.forget(tenant, wanted);
     }
 
     /// A head that is ready.
@@ -94,13 +86,16 @@ impl HeadCache {
         let _read = self.0.reads.acquire().await.map_err(|error| status::internal(error.to_string()))?;
         let HeadVersion { tenant, name, version } = &resolved.version;
         let Some((head, file)) = self.0.store.head_file(tenant, name, *version).await? else { return Ok(None) };
-        let resolved = resolved.clone();
+        let (resolved, traffic) = (resolved.clone(), self.0.traffic.clone());
         let (version, served) = spawn_blocking(move || {
             let weights = head::Head::from_safetensors(&file).map_err(|error| StoreError::Damaged {
                 file: format!("the weights of {}@{}", head.name, head.version),
                 reason: error.to_string(),
             })?;
-            Ok::<_, Status>((resolved.version.clone(), Arc::new(ServedHead::new(&resolved, head, weights)?)))
+            let of_it = traffic.of_version(&resolved.version, || {
+                VersionTraffic::new(head.labels.len(), head.report.as_ref(), weights.thresholds().is_some())
+            });
+            Ok::<_, Status>((resolved.version.clone(), Arc::new(ServedHead::new(&resolved, head, weights, of_it)?)))
         })
         .await
         .map_err(|error| status::internal(error.to_string()))??;

@@ -6,7 +6,7 @@ use graft_chassis::status;
 use graft_proto::v1::{Head, Prediction};
 use tonic::Status;
 
-use super::{resolve::Resolved, rows::Rows, target::Wanted};
+use super::{resolve::Resolved, rows::Rows, target::Wanted, traffic::VersionTraffic};
 use crate::fit::head::{self, Link, top_k};
 
 /// What serving needs of one version of a head, and nothing else.
@@ -26,6 +26,8 @@ pub struct ServedHead {
     answer_from: Option<f64>,
     /// What it takes in memory, in bytes.
     bytes: u64,
+    /// What it was asked.
+    traffic: Arc<VersionTraffic>,
 }
 
 #[derive(Debug)]
@@ -46,8 +48,13 @@ pub struct Answer {
 }
 
 impl ServedHead {
-    /// The version that `resolved` names, of what is stored of it.
-    pub fn new(resolved: &Resolved, head: Head, weights: head::Head) -> Result<ServedHead, Status> {
+    /// The version that `resolved` names, of what is stored of it; what it is asked is counted in `traffic`.
+    pub fn new(
+        resolved: &Resolved,
+        head: Head,
+        weights: head::Head,
+        traffic: Arc<VersionTraffic>,
+    ) -> Result<ServedHead, Status> {
         let name = format!("{}@{}", head.name, head.version);
         if weights.classes() != head.labels.len() || weights.dimension() != head.dimension as usize {
             return Err(status::internal(format!("the weights of {name} do not fit its labels")));
@@ -66,6 +73,7 @@ impl ServedHead {
             thresholds,
             answer_from: head.report.and_then(|report| report.unknown).map(|unknown| unknown.threshold),
             bytes: resolved.bytes,
+            traffic,
         })
     }
 
@@ -110,6 +118,18 @@ impl ServedHead {
     /// The answers for embeddings of the head's space, one for each of `rows` that lie one after the other.
     pub fn classify(&self, embeddings: &[f32], rows: usize, wanted: Wanted) -> Result<Vec<Answer>, Status> {
         self.check_unknown(wanted)?;
+        let probabilities = self.probabilities(embeddings, rows)?;
+        self.traffic.count(&probabilities, self.thresholds.as_deref());
+        Ok(self.answers(&probabilities, wanted))
+    }
+
+    /// The same without being counted: nobody has asked.
+    pub fn classify_uncounted(&self, embeddings: &[f32], rows: usize, wanted: Wanted) -> Result<Vec<Answer>, Status> {
+        Ok(self.answers(&self.probabilities(embeddings, rows)?, wanted))
+    }
+
+    /// The probabilities of the classes, `[rows, classes]`.
+    fn probabilities(&self, embeddings: &[f32], rows: usize) -> Result<Vec<f32>, Status> {
         let dimension = self.dimension();
         if embeddings.len() != rows * dimension {
             let found = embeddings.len() / rows.max(1);
@@ -122,12 +142,16 @@ impl ServedHead {
                 head.logits(embeddings.to_vec(), rows).map_err(|error| status::internal(error.to_string()))?
             }
         };
-        Ok(logits.chunks_exact_mut(self.labels.len()).map(|row| self.answer(row, wanted)).collect())
+        logits.chunks_exact_mut(self.labels.len()).for_each(|row| self.link.probabilities(row));
+        Ok(logits)
     }
 
-    /// The answer that a row of logits stands for.
-    fn answer(&self, row: &mut [f32], wanted: Wanted) -> Answer {
-        self.link.probabilities(row);
+    fn answers(&self, probabilities: &[f32], wanted: Wanted) -> Vec<Answer> {
+        probabilities.chunks_exact(self.labels.len()).map(|row| self.answer(row, wanted)).collect()
+    }
+
+    /// The answer that a row of probabilities stands for.
+    fn answer(&self, row: &[f32], wanted: Wanted) -> Answer {
         let thresholds = self.thresholds.as_deref();
         let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
         let mut order = top_k(row, row.len());
@@ -179,7 +203,9 @@ pub(super) mod tests {
             ..Default::default()
         };
         let bytes = (weights.size() * size_of::<f32>()) as u64;
-        ServedHead::new(&Resolved::new(&Tenant::default(), name, 1, "net@0".into(), bytes), head, weights).unwrap()
+        let traffic = VersionTraffic::new(weights.classes(), head.report.as_ref(), weights.thresholds().is_some());
+        let resolved = Resolved::new(&Tenant::default(), name, 1, "net@0".into(), bytes);
+        ServedHead::new(&resolved, head, weights, traffic.into()).unwrap()
     }
 
     /// A linear head of one number.

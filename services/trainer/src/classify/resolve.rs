@@ -5,16 +5,24 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use super::{target::EverySpec, turns::Turns};
+use super::{
+    target::EverySpec,
+    traffic::{
+        Traffic,
+        sides::{self, Sides},
+    },
+    turns::Turns,
+};
 use crate::{
     error::StoreError,
-    names::{HeadRef, Tenant},
+    names::{HeadRef, Tenant, Which},
     store::{Store, serving::VersionRow},
 };
 
@@ -32,6 +40,21 @@ pub struct HeadVersion {
     pub name: Arc<str>,
     /// Its version.
     pub version: u32,
+}
+
+impl HeadVersion {
+    /// Whether it is a version of the head that is meant, or the one that is meant by its number.
+    pub fn is(&self, tenant: &Tenant, wanted: &HeadRef) -> bool {
+        self.tenant == *tenant
+            && *self.name == *wanted.name.as_str()
+            && wanted.version().is_none_or(|version| version == self.version)
+    }
+}
+
+impl fmt::Display for HeadVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
 }
 
 /// What a name stands for.
@@ -59,13 +82,30 @@ struct Told {
     asked: Instant,
     /// The store's count of changes then.
     changes: u64,
-    found: Arc<[Resolved]>,
+    found: Found,
+}
+
+/// The versions that were found, and how the traffic is split, where it is an alias whose traffic is.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    versions: Arc<[Resolved]>,
+    sides: Option<Arc<Sides>>,
+}
+
+/// The version that a name stands for.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The version.
+    pub version: Resolved,
+    /// The versions beside it, where the name is an alias that has any.
+    pub sides: Option<Arc<Sides>>,
 }
 
 /// Names and the versions that they stand for.
 #[derive(Debug)]
 pub struct Resolver {
     store: Store,
+    traffic: Traffic,
     holds: Duration,
     told: Mutex<Remembered>,
     turns: Turns<Question>,
@@ -87,20 +127,25 @@ impl Resolved {
 }
 
 impl Resolver {
-    /// Ask `store`.
-    pub fn new(store: Store) -> Resolver {
-        Resolver { store, holds: HOLDS, told: Mutex::default(), turns: Turns::default() }
+    /// Ask `store`. How canaries and shadows do is noted in `traffic`.
+    pub fn new(store: Store, traffic: Traffic) -> Resolver {
+        Resolver { store, traffic, holds: HOLDS, told: Mutex::default(), turns: Turns::default() }
     }
 
     /// The version that is meant, if there is one.
     pub async fn head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<Resolved>, StoreError> {
-        let found = self.answer(Question::Head(tenant.clone(), wanted.clone()), 1).await?;
-        Ok(found.first().cloned())
+        Ok(self.route(tenant, wanted).await?.map(|route| route.version))
+    }
+
+    /// The same, and the versions beside it.
+    pub async fn route(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Option<Route>, StoreError> {
+        let Found { versions, sides } = self.answer(Question::Head(tenant.clone(), wanted.clone()), 1).await?;
+        Ok(versions.first().map(|version| Route { version: version.clone(), sides }))
     }
 
     /// All heads of a space, sorted by name; `most` and no more are told.
     pub async fn every(&self, tenant: &Tenant, wanted: &EverySpec, most: u32) -> Result<Arc<[Resolved]>, StoreError> {
-        self.answer(Question::Every(tenant.clone(), wanted.clone()), most).await
+        Ok(self.answer(Question::Every(tenant.clone(), wanted.clone()), most).await?.versions)
     }
 
     /// What was said of a head is wrong by now.
@@ -113,7 +158,7 @@ impl Resolver {
         self.told.lock().remove(&Question::Every(tenant.clone(), wanted.clone()));
     }
 
-    async fn answer(&self, question: Question, most: u32) -> Result<Arc<[Resolved]>, StoreError> {
+    async fn answer(&self, question: Question, most: u32) -> Result<Found, StoreError> {
         if let Some(found) = self.fresh(&question) {
             return Ok(found);
         }
@@ -122,23 +167,27 @@ impl Resolver {
             return Ok(found);
         }
         let (asked, changes) = (Instant::now(), self.store.head_changes());
-        let (tenant, rows) = match &question {
+        let (tenant, rows, sides) = match &question {
+            Question::Head(tenant, HeadRef { name, which: Which::Alias(alias) }) => {
+                let (row, sides) = sides::find(&self.store, &self.traffic, tenant, name, alias).await?;
+                (tenant, row.into_iter().collect(), sides.map(Arc::new))
+            }
             Question::Head(tenant, wanted) => {
-                (tenant, self.store.resolve_head(tenant, wanted).await?.into_iter().collect())
+                (tenant, self.store.resolve_head(tenant, wanted).await?.into_iter().collect(), None)
             }
             Question::Every(tenant, every) => {
-                (tenant, self.store.heads_of_space(tenant, &every.space, every.alias.as_ref(), most).await?)
+                (tenant, self.store.heads_of_space(tenant, &every.space, every.alias.as_ref(), most).await?, None)
             }
         };
-        let found = resolved(tenant, rows);
+        let found = Found { versions: resolved(tenant, rows), sides };
         // What there is not may come any moment, and whoever made it asks for it at once.
-        if !found.is_empty() {
+        if !found.versions.is_empty() {
             self.told.lock().insert(question, Told { asked, changes, found: found.clone() }, self.holds);
         }
         Ok(found)
     }
 
-    fn fresh(&self, question: &Question) -> Option<Arc<[Resolved]>> {
+    fn fresh(&self, question: &Question) -> Option<Found> {
         let told = self.told.lock();
         let told = told.told.get(question)?;
         let holds = told.asked.elapsed() < self.holds && told.changes == self.store.head_changes();
@@ -160,21 +209,21 @@ fn resolved(tenant: &Tenant, rows: Vec<VersionRow>) -> Arc<[Resolved]> {
 
 impl Remembered {
     fn insert(&mut self, question: Question, told: Told, holds: Duration) {
-        if self.versions + told.found.len() > MOST_REMEMBERED {
+        if self.versions + told.found.versions.len() > MOST_REMEMBERED {
             self.told.retain(|_, told| told.asked.elapsed() < holds);
-            self.versions = self.told.values().map(|told| told.found.len()).sum();
+            self.versions = self.told.values().map(|told| told.found.versions.len()).sum();
         }
-        if self.versions + told.found.len() > MOST_REMEMBERED {
+        if self.versions + told.found.versions.len() > MOST_REMEMBERED {
             *self = Remembered::default();
         }
-        self.versions += told.found.len();
+        self.versions += told.found.versions.len();
         let before = self.told.insert(question, told);
-        self.versions -= before.map_or(0, |before| before.found.len());
+        self.versions -= before.map_or(0, |before| before.found.versions.len());
     }
 
     fn remove(&mut self, question: &Question) {
         let before = self.told.remove(question);
-        self.versions -= before.map_or(0, |before| before.found.len());
+        self.versions -= before.map_or(0, |before| before.found.versions.len());
     }
 }
 
@@ -192,8 +241,8 @@ mod tests {
             let found = resolver.head(&Tenant::default(), &wanted).await.unwrap();
             found.map(|resolved| resolved.version.version)
         };
-        let hours = Resolver { holds: Duration::from_secs(3600), ..Resolver::new(here.clone()) };
-        let never = Resolver { holds: Duration::ZERO, ..Resolver::new(here.clone()) };
+        let hours = Resolver { holds: Duration::from_secs(3600), ..Resolver::new(here.clone(), Traffic::default()) };
+        let never = Resolver { holds: Duration::ZERO, ..Resolver::new(here.clone(), Traffic::default()) };
         assert_eq!(version(&hours).await, None);
         put(&there, "a", "net@0").await;
         assert_eq!(version(&hours).await, Some(1), "what there is not is not remembered");
@@ -216,7 +265,11 @@ mod tests {
 
     fn told(versions: u32) -> Told {
         let row = |version| Resolved::new(&Tenant::default(), "h", version, "net@0".into(), 8);
-        Told { asked: Instant::now(), changes: 0, found: (1..=versions).map(row).collect() }
+        Told {
+            asked: Instant::now(),
+            changes: 0,
+            found: Found { versions: (1..=versions).map(row).collect(), sides: None },
+        }
     }
 
     fn question(space: &str) -> Question {

@@ -207,7 +207,10 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
-    use crate::store::{place::Place, serving::tests::put};
+    use crate::{
+        classify::traffic::Traffic,
+        store::{place::Place, serving::tests::put},
+    };
 
     const SPACE: &str = "net@0";
 
@@ -236,7 +239,7 @@ mod tests {
         for name in ["a", "b", "b"] {
             put(&there, name, SPACE).await;
         }
-        let heads = HeadCache::new(here, 1 << 20);
+        let heads = HeadCache::new(here, 1 << 20, Traffic::default());
         let (tenant, head) = (Tenant::default(), |text| HeadRef::parse("head", text).unwrap());
         // Looked up, and not read yet.
         assert_eq!(&*heads.space(&tenant, &named(&["b", "b@2"])).await.unwrap(), SPACE);
@@ -254,7 +257,7 @@ mod tests {
         for (name, space) in [("a", SPACE), ("b", SPACE), ("other", "net@1")] {
             put(&store, name, space).await;
         }
-        let heads = HeadCache::new(store.clone(), 1 << 20);
+        let heads = HeadCache::new(store.clone(), 1 << 20, Traffic::default());
         let wanted = HeadRef::parse("head", "a").unwrap();
         let tenant = Tenant::default();
         let all = join_all((0..20).map(|_| heads.get(&tenant, &wanted))).await;
@@ -264,7 +267,7 @@ mod tests {
         assert_eq!(found(&heads, &named(&["other", "b"])).await, [precondition, ok("b@1")]);
         assert_eq!(found(&heads, &every()).await, [ok("a@1"), ok("b@1")]);
 
-        let small = HeadCache::new(store, all[0].bytes() as usize);
+        let small = HeadCache::new(store, all[0].bytes() as usize, Traffic::default());
         assert!(small.get(&Tenant::default(), &wanted).await.is_ok());
         let both = small.many(&Tenant::default(), &every(), SPACE, Wanted { top_k: 1, detect_unknown: false }).await;
         let refused = both.unwrap_err();

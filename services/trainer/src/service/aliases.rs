@@ -38,6 +38,7 @@ pub async fn roll_back(
         version: promotion.to_version,
         update_time: promotion.create_time,
         by,
+        ..Default::default()
     };
     Ok(RollBackHeadResponse { alias: Some(alias), promotion: Some(promotion), skipped_versions })
 }
@@ -155,6 +156,21 @@ pub(super) fn made(change: &Change<'_>, changed: Changed) -> Result<(Promotion, 
         Changed::TooMany => {
             let message = format!("{head} has {MOST_ALIASES} aliases, as many as it may have; delete one first");
             status::exhausted("alias", message)
+        }
+        Changed::NoSuch(version) => {
+            status::not_found("head", &format!("{head}@{version}"), "`graft heads` lists those there are")
+        }
+        Changed::OnIt(version) => {
+            let message = format!(
+                "{head}@{alias} is on version {version} itself; another version is accepted as its canary or its shadow"
+            );
+            status::precondition("alias", message)
+        }
+        Changed::Foreign { version, space, own } => {
+            let message = format!(
+                "{head}@{version} classifies `{space}`, and the version that `{alias}` is on `{own}`; they must not be mixed"
+            );
+            status::precondition("space", message)
         }
     })
 }

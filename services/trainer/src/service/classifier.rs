@@ -18,7 +18,7 @@ use crate::{
     classify::{Answerer, Prepared, Question, Target, Wanted},
     embed::Extractor,
     given,
-    names::Tenant,
+    names::{Tenant, check_key},
 };
 
 /// Serves heads.
@@ -77,12 +77,14 @@ impl ClassifierService for Classifier {
             status::exhausted("calls", message)
         })?;
         let (tenant, deadline) = (Tenant::of(&request), deadline::of(request.metadata()));
-        let ClassifyRequest { head, input, top_k, detect_unknown, heads, every_head } = request.into_inner();
+        let ClassifyRequest { head, input, top_k, detect_unknown, heads, every_head, sticky_key } =
+            request.into_inner();
         let mut target = Target::parse("", &head, &heads, every_head)?;
         let wanted = Wanted::parse("top_k", top_k, detect_unknown, &target)?;
+        check_key("sticky_key", &sticky_key)?;
         self.place(&mut target).await?;
         let question = Question { tenant, target, wanted };
-        let Prepared { space, head } = self.answerer.prepare(&question).await?;
+        let Prepared { space, head } = self.answerer.prepare(&question, &sticky_key).await?;
         let (space, embedding) = match input.and_then(|input| input.input).ok_or_else(missing_input)? {
             classify_input::Input::Embedding(embedding) => {
                 (embedding.space.as_str().into(), given::numbers("input.embedding", &embedding)?)
@@ -95,7 +97,7 @@ impl ClassifierService for Classifier {
         // The head that was found is asked, whatever its name stands for by now.
         let mut found = match head {
             Some(head) => self.answerer.of_one(head, &space, embedding, 1, wanted).await?,
-            None => self.answerer.classify(&question, &space, embedding, 1).await?,
+            None => self.answerer.classify(&question, &space, embedding, &[&sticky_key]).await?,
         };
         let found = found.pop().unwrap_or_else(|| Err(status::internal("an input without an answer")));
         count(&found);
@@ -114,18 +116,20 @@ impl ClassifierService for Classifier {
             Some(classify_stream_request::Message::Options(options)) => options,
             _ => return Err(status::invalid("options", "the first message of the stream must hold the options")),
         };
-        let ClassifyOptions { head, top_k, detect_unknown, heads, every_head } = options;
+        let ClassifyOptions { head, top_k, detect_unknown, heads, every_head, sticky_key } = options;
         let mut target = Target::parse("options.", &head, &heads, every_head)?;
         let wanted = Wanted::parse("options.top_k", top_k, detect_unknown, &target)?;
+        check_key("options.sticky_key", &sticky_key)?;
         self.place(&mut target).await?;
         let question = Question { tenant, target, wanted };
-        let Prepared { space, .. } = self.answerer.prepare(&question).await?;
+        let Prepared { space, .. } = self.answerer.prepare(&question, &sticky_key).await?;
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
             let message =
                 "this trainer has as many streams of classifications open as it takes (--max-classify-streams)";
             status::exhausted("streams", message)
         })?;
-        let (mut stream, receiver) = Stream::new(question, space, self.answerer.clone(), self.extractor.clone());
+        let (mut stream, receiver) =
+            Stream::new(question, space, sticky_key, self.answerer.clone(), self.extractor.clone());
         tokio::spawn(async move {
             let _permit = permit;
             stream.run(requests).await;

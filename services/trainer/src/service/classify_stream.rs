@@ -15,7 +15,7 @@ use crate::{
     classify::{Answerer, Question, Target},
     embed::{self, Answer, Embedding, Extractor, size},
     given,
-    names::check_id,
+    names::{check_id, check_key},
 };
 
 /// Images of one stream at the extractors, at the most, for each of them that there is, and their bytes.
@@ -27,26 +27,38 @@ const ANSWERS_OUT_OF_MANY: usize = 4;
 /// Embeddings that share a pass over the heads, at the most.
 const ROWS_AT_ONCE: usize = 16;
 
+/// An image at the extractor.
+struct Waiting {
+    /// The caller's id.
+    id: String,
+    /// The caller's key; empty if there is none.
+    key: String,
+    bytes: usize,
+}
+
 /// A stream of classifications under way.
 pub struct Stream {
     question: Question,
     /// Where images are embedded.
     space: Arc<str>,
+    /// The key of items that have none of their own; empty if there is none.
+    key: String,
     answerer: Answerer,
     extractor: Extractor,
     answers: mpsc::Sender<Result<ClassifyStreamResponse, Status>>,
     embedding: Option<Embedding>,
-    /// The caller's id and the bytes of each image at the extractor, by its id there.
-    out: HashMap<String, (String, usize)>,
+    /// The images at the extractor, by their ids there.
+    out: HashMap<String, Waiting>,
     bytes_out: usize,
     sent: u64,
 }
 
 impl Stream {
-    /// A stream that asks `question` of each input, and embeds images into `space`; and its answers.
+    /// A stream that asks `question` of each input, with `key` where it has none, and embeds images into `space`; and its answers.
     pub fn new(
         question: Question,
         space: Arc<str>,
+        key: String,
         answerer: Answerer,
         extractor: Extractor,
     ) -> (Stream, mpsc::Receiver<Result<ClassifyStreamResponse, Status>>) {
@@ -55,6 +67,7 @@ impl Stream {
         let stream = Stream {
             question,
             space,
+            key,
             answerer,
             extractor,
             answers,
@@ -94,7 +107,7 @@ impl Stream {
     }
 
     async fn read(&mut self, request: ClassifyStreamRequest) -> Result<(), Status> {
-        let ClassifyItem { id, input } = match request.message {
+        let ClassifyItem { id, input, sticky_key } = match request.message {
             Some(classify_stream_request::Message::Item(item)) => item,
             Some(classify_stream_request::Message::Options(_)) => {
                 return Err(status::invalid("options", "given twice; only the first message holds the options"));
@@ -102,15 +115,17 @@ impl Stream {
             None => return Err(status::invalid("item", "a message without an item")),
         };
         check_id("item.id", &id)?;
-        if self.out.values().any(|(under_way, _)| *under_way == id) {
+        check_key("item.sticky_key", &sticky_key)?;
+        let key = if sticky_key.is_empty() { self.key.clone() } else { sticky_key };
+        if self.out.values().any(|waiting| waiting.id == id) {
             let message = format!("`{id}` was used for an input that is not answered yet; ids must be unique");
             return Err(status::invalid("item.id", message));
         }
         match input.and_then(|ClassifyInput { input }| input) {
-            Some(classify_input::Input::Image(image)) => self.send(id, image).await,
+            Some(classify_input::Input::Image(image)) => self.send(id, key, image).await,
             Some(classify_input::Input::Embedding(embedding)) => {
                 let result = match given::numbers("input.embedding", &embedding) {
-                    Ok(row) => self.classify(&embedding.space, row, 1).await.remove(0),
+                    Ok(row) => self.classify(&embedding.space, row, &[&key]).await.remove(0),
                     Err(status) => Err(status),
                 };
                 self.answer(id, result).await
@@ -119,7 +134,7 @@ impl Stream {
         }
     }
 
-    async fn send(&mut self, id: String, image: Image) -> Result<(), Status> {
+    async fn send(&mut self, id: String, key: String, image: Image) -> Result<(), Status> {
         if self.embedding.is_none() {
             let embedding = self.extractor.begin(backbone(&self.space), &self.space, None, Priority::Bulk, None);
             self.embedding = Some(embedding.await?);
@@ -128,7 +143,7 @@ impl Stream {
         let there = self.sent.to_string();
         let bytes = size(&image);
         self.bytes_out += bytes;
-        self.out.insert(there.clone(), (id, bytes));
+        self.out.insert(there.clone(), Waiting { id, key, bytes });
         if let Some(embedding) = &self.embedding {
             embedding.send(vec![(there, image)]);
         }
@@ -143,7 +158,9 @@ impl Stream {
         };
         for rows in embedded.chunks(ROWS_AT_ONCE) {
             let numbers = rows.iter().flat_map(|row| &row.numbers).copied().collect();
-            let results = self.classify(&self.space, numbers, rows.len()).await;
+            let key = |id: &String| self.out.get(id).map_or("", |waiting| &waiting.key[..]);
+            let keys: Vec<&str> = rows.iter().map(|row| key(&row.id)).collect();
+            let results = self.classify(&self.space, numbers, &keys).await;
             for (row, result) in rows.iter().zip(results) {
                 self.settle(&row.id, result).await?;
             }
@@ -151,17 +168,17 @@ impl Stream {
         Ok(())
     }
 
-    /// One answer for each of `rows` embeddings of `space`.
-    async fn classify(&self, space: &str, numbers: Vec<f32>, rows: usize) -> Vec<Result<ClassifyResponse, Status>> {
-        match self.answerer.classify(&self.question, space, numbers, rows).await {
+    /// One answer for each of the embeddings of `space`, whose keys are `keys`.
+    async fn classify(&self, space: &str, numbers: Vec<f32>, keys: &[&str]) -> Vec<Result<ClassifyResponse, Status>> {
+        match self.answerer.classify(&self.question, space, numbers, keys).await {
             Ok(results) => results,
-            Err(status) => vec![Err(status); rows],
+            Err(status) => vec![Err(status); keys.len()],
         }
     }
 
     /// Answer an image that was at the extractor.
     async fn settle(&mut self, there: &str, result: Result<ClassifyResponse, Status>) -> Result<(), Status> {
-        let Some((id, bytes)) = self.out.remove(there) else { return Ok(()) };
+        let Some(Waiting { id, bytes, .. }) = self.out.remove(there) else { return Ok(()) };
         self.bytes_out -= bytes;
         self.answer(id, result).await
     }

@@ -3,21 +3,26 @@
 use graft_chassis::status;
 use graft_proto::v1::{
     CompareHeadsRequest, CompareHeadsResponse, DeleteAliasRequest, DeleteAliasResponse, DeleteHeadRequest,
-    DeleteHeadResponse, ExportHeadRequest, ExportHeadResponse, GetHeadRequest, GetHeadResponse, Head,
-    ImportHeadRequest, ImportHeadResponse, ListAliasesRequest, ListAliasesResponse, ListHeadsRequest,
-    ListHeadsResponse, ListPromotionsRequest, ListPromotionsResponse, PromoteHeadRequest, PromoteHeadResponse, Report,
-    RollBackHeadRequest, RollBackHeadResponse, head_service_server::HeadService,
+    DeleteHeadResponse, ExportHeadRequest, ExportHeadResponse, GetHeadRequest, GetHeadResponse, GetHeadTrafficRequest,
+    GetHeadTrafficResponse, Head, ImportHeadRequest, ImportHeadResponse, ListAliasesRequest, ListAliasesResponse,
+    ListHeadsRequest, ListHeadsResponse, ListPromotionsRequest, ListPromotionsResponse, PromoteHeadRequest,
+    PromoteHeadResponse, Report, RollBackHeadRequest, RollBackHeadResponse, SplitTrafficRequest, SplitTrafficResponse,
+    head_service_server::HeadService,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, aliases, compare, exchange::Exchange, promote};
+use super::{Answers, aliases, compare, exchange::Exchange, promote, split, traffic};
 use crate::{
-    classify::HeadCache,
+    classify::{HeadCache, traffic::Traffic},
     compare::Comparer,
     embed::Extractor,
     names::{Alias, HeadRef, Tenant, Which},
     paging::Page,
-    store::{Store, heads::Deleted},
+    store::{
+        Store,
+        aliases::{Hold, Role},
+        heads::Deleted,
+    },
 };
 
 /// Warnings of a head in a list, at the most: the gravest.
@@ -29,15 +34,16 @@ pub struct Heads {
     store: Store,
     ready: HeadCache,
     comparer: Comparer,
+    traffic: Traffic,
     exchange: Exchange,
 }
 
 impl Heads {
-    /// Serve the heads of `store`, of which some are `ready`, and compare them with `comparer`. `extractor` knows the backbones of
-    /// those that are imported.
-    pub fn new(store: Store, ready: HeadCache, comparer: Comparer, extractor: Extractor) -> Heads {
+    /// Serve the heads of `store`, of which some are `ready`, compare them with `comparer`, and tell of their `traffic`.
+    /// `extractor` knows the backbones of those that are imported.
+    pub fn new(store: Store, ready: HeadCache, comparer: Comparer, extractor: Extractor, traffic: Traffic) -> Heads {
         let exchange = Exchange::new(store.clone(), extractor);
-        Heads { store, ready, comparer, exchange }
+        Heads { store, ready, comparer, traffic, exchange }
     }
 }
 
@@ -55,14 +61,21 @@ pub fn missing(wanted: &HeadRef) -> Status {
     status::not_found("head", &wanted.to_string(), hint)
 }
 
-/// Why a head is not deleted that aliases are on.
-fn held(wanted: &HeadRef, aliases: &[(String, u32)]) -> Status {
+/// Why a head is not deleted that aliases need.
+fn held(wanted: &HeadRef, holds: &[Hold]) -> Status {
     let name = &wanted.name;
-    let each = aliases.iter().map(|(alias, version)| format!("`{alias}` is on {name}@{version}"));
+    let each = holds.iter().map(|Hold { alias, version, role }| match role {
+        Role::Own => format!("`{alias}` is on {name}@{version}"),
+        Role::Canary => format!("{name}@{version} is the canary of `{alias}`"),
+        Role::Shadow => format!("{name}@{version} is the shadow of `{alias}`"),
+    });
     let each = each.collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "{wanted} is in use: {each}; put it on another version (`graft promote`) or delete it (`graft heads unalias`) first"
-    );
+    let hint = if holds.iter().any(|hold| hold.role == Role::Own) {
+        "put it on another version (`graft promote`) or delete it (`graft heads unalias`) first"
+    } else {
+        "end that first (`graft canary --off`, `graft shadow --off`)"
+    };
+    let message = format!("{wanted} is in use: {each}; {hint}");
     status::precondition("name", message)
 }
 
@@ -179,6 +192,22 @@ impl HeadService for Heads {
         let tenant = Tenant::of(&request);
         let found = compare::compare(&self.store, &self.comparer, &tenant, request.into_inner()).await?;
         Ok(Response::new(found))
+    }
+
+    async fn split_traffic(
+        &self,
+        request: Request<SplitTrafficRequest>,
+    ) -> Result<Response<SplitTrafficResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(split::split(&self.store, &tenant, request.into_inner()).await?))
+    }
+
+    async fn get_head_traffic(
+        &self,
+        request: Request<GetHeadTrafficRequest>,
+    ) -> Result<Response<GetHeadTrafficResponse>, Status> {
+        let tenant = Tenant::of(&request);
+        Ok(Response::new(traffic::tell(&self.store, &self.traffic, &tenant, request.into_inner()).await?))
     }
 
     async fn import_head(

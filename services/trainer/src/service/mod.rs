@@ -5,7 +5,7 @@
 //!   them out, [`augmentation`] is what it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
-//!   [`compare`] is that about two versions; [`exchange`] are those that take heads in and give them out.
+//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what; [`exchange`] are those that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 //! - [`feedback`] is `graft.v1.FeedbackService`. [`maintenance`] is `graft.v1.MaintenanceService`.
 
@@ -27,6 +27,8 @@ pub mod maintenance;
 pub mod promote;
 pub mod runs;
 pub mod snapshots;
+pub mod split;
+pub mod traffic;
 
 /// The answers of a server stream.
 pub type Answers<T> = BoxStream<'static, Result<T, Status>>;

@@ -53,6 +53,7 @@ pub async fn promote(
         version: head.version,
         update_time: promotion.create_time,
         by,
+        ..Default::default()
     };
     Ok(PromoteHeadResponse { alias: Some(alias), promotion: Some(promotion), gate: Some(gate) })
 }

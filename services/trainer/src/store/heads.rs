@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Store,
+    aliases::{Hold, holds},
     leases::{Lease, end_leased},
     now,
     serving::size_in_memory,
@@ -31,8 +32,8 @@ pub enum Deleted {
     Done,
     /// There was none.
     Nothing,
-    /// It is there: these aliases are on it, with the versions that they are on.
-    Held(Vec<(String, u32)>),
+    /// It is there: aliases need it.
+    Held(Vec<Hold>),
 }
 
 impl Store {
@@ -152,18 +153,12 @@ impl Store {
         messages.into_iter().map(decode).collect()
     }
 
-    /// Delete a version of a head, or all of them, unless an alias is on what would go. The files go at the next start.
+    /// Delete a version of a head, or all of them, unless an alias needs what would go. The files go at the next start.
     pub async fn delete_head(&self, tenant: &Tenant, wanted: &HeadRef) -> Result<Deleted, StoreError> {
         let Some(mut write) = self.write_to_head(tenant, &wanted.name).await? else { return Ok(Deleted::Nothing) };
-        let held = sql::query(
-            "SELECT alias, version FROM aliases WHERE tenant = ?1 AND head = ?2 AND (?3 IS NULL OR version = ?3)
-             ORDER BY alias",
-        );
-        let held = held.bind(tenant.as_str()).bind(wanted.name.as_str()).bind(wanted.version());
-        let held = held.fetch_all(&mut *write).await?;
+        let held = holds(&mut write, tenant, wanted).await?;
         if !held.is_empty() {
-            let each = held.iter().map(|row| Ok((row.try_get("alias")?, row.try_get("version")?)));
-            return Ok(Deleted::Held(each.collect::<Result<_, StoreError>>()?));
+            return Ok(Deleted::Held(held));
         }
         let done = sql::query("DELETE FROM heads WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
             .bind(tenant.as_str())

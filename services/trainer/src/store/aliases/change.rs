@@ -9,14 +9,13 @@ use super::{
         timestamp,
     },
     MOST_ALIASES,
+    roll_back::earlier,
+    split::{self, Split},
 };
 use crate::{
     error::StoreError,
     names::{Alias, Name, Tenant},
 };
-
-/// Versions that a roll back tells to have passed over, at the most.
-const MOST_SKIPPED: usize = 100;
 
 /// What is to be done to an alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub enum Action {
     RollBack,
     /// Delete it.
     Delete,
+    /// Split its traffic like this. It stays on its version.
+    Split(Split),
 }
 
 /// A change of an alias.
@@ -59,7 +60,7 @@ pub enum Changed {
         /// Versions that were passed over, because they have been deleted.
         skipped: Vec<u32>,
     },
-    /// The alias is on that version already.
+    /// The alias is on that version, or split like that, already.
     Unchanged,
     /// The alias is not where the caller saw it: it is on this version, or not there.
     Elsewhere(Option<u32>),
@@ -71,24 +72,38 @@ pub enum Changed {
     NoEarlier,
     /// The head has as many aliases as it may have.
     TooMany,
+    /// There is no version of this number to split the traffic with.
+    NoSuch(u32),
+    /// The alias itself is on this version, which its traffic was to be split with.
+    OnIt(u32),
+    /// The version is not of the embedding space of the one that the alias is on.
+    Foreign {
+        /// The version.
+        version: u32,
+        /// Its space.
+        space: String,
+        /// That of the alias's version.
+        own: String,
+    },
 }
 
 /// Where an alias is.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
-    version: u32,
+pub(super) struct Standing {
+    pub(super) version: u32,
     /// The entry that put it there.
     promotion: i64,
     /// The entry that a roll back returns to.
-    earlier: Option<i64>,
+    pub(super) earlier: Option<i64>,
+    split: Split,
 }
 
 /// Where an alias goes: the version, and the entry that a later roll back returns to.
 #[derive(Clone, Debug, Default)]
-struct Step {
-    to: Option<u32>,
-    earlier: Option<i64>,
-    skipped: Vec<u32>,
+pub(super) struct Step {
+    pub(super) to: Option<u32>,
+    pub(super) earlier: Option<i64>,
+    pub(super) skipped: Vec<u32>,
 }
 
 impl Store {
@@ -113,15 +128,24 @@ impl Store {
                     None => Step { to: Some(version), earlier: standing.map(|at| at.promotion), skipped: Vec::new() },
                 }
             }
-            (Action::RollBack | Action::Delete, None) => return Ok(Changed::NoAlias),
+            (Action::RollBack | Action::Delete | Action::Split(_), None) => return Ok(Changed::NoAlias),
             (Action::RollBack, Some(standing)) => match earlier(&mut write, tenant, change.head, standing).await? {
                 Some(step) => step,
                 None => return Ok(Changed::NoEarlier),
             },
             (Action::Delete, Some(_)) => Step::default(),
+            (Action::Split(wanted), Some(Standing { version, split, .. })) => {
+                match split::refuse(&mut write, tenant, change, version, split, wanted).await? {
+                    Some(refused) => return Ok(refused),
+                    None => Step { to: Some(version), ..Step::default() },
+                }
+            }
         };
         let promotion = record(&mut write, tenant, change, from, &step).await?;
-        put(&mut write, tenant, change, step.to, promotion.number as i64).await?;
+        match change.action {
+            Action::Split(split) => split::put(&mut write, tenant, change, split).await?,
+            _ => put(&mut write, tenant, change, step.to, promotion.number as i64).await?,
+        }
         write.commit().await?;
         self.heads_changed();
         Ok(Changed::Done { promotion, skipped: step.skipped })
@@ -134,7 +158,9 @@ async fn standing(
     change: &Change<'_>,
 ) -> Result<Option<Standing>, StoreError> {
     let row = sql::query(
-        "SELECT a.version AS version, a.promotion AS promotion, p.earlier AS earlier FROM aliases a
+        "SELECT a.version AS version, a.promotion AS promotion, p.earlier AS earlier, a.canary_version AS canary_version,
+                a.canary_share AS canary_share, a.shadow_version AS shadow_version
+         FROM aliases a
          JOIN promotions p ON p.tenant = a.tenant AND p.head = a.head AND p.number = a.promotion
          WHERE a.tenant = ? AND a.head = ? AND a.alias = ?",
     )
@@ -145,7 +171,7 @@ async fn standing(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let (version, promotion) = (row.try_get("version")?, row.try_get("promotion")?);
-    Ok(Some(Standing { version, promotion, earlier: row.try_get("earlier")? }))
+    Ok(Some(Standing { version, promotion, earlier: row.try_get("earlier")?, split: Split::read(&row)? }))
 }
 
 /// Why the alias cannot be put on `version`, if it cannot.
@@ -176,49 +202,6 @@ async fn refuse(
     Ok((count >= i64::from(MOST_ALIASES)).then_some(Changed::TooMany))
 }
 
-/// Where a roll back leads: along the entries that each was put on top of, to the first whose version is another one and still
-/// there.
-async fn earlier(
-    write: &mut Transaction,
-    tenant: &Tenant,
-    head: &Name,
-    standing: Standing,
-) -> Result<Option<Step>, StoreError> {
-    const THERE: &str =
-        "EXISTS (SELECT 1 FROM heads h WHERE h.tenant = ?1 AND h.name = ?2 AND h.version = p.to_version)";
-    let text = format!(
-        "WITH RECURSIVE trail (number, version, earlier, there) AS (
-             SELECT p.number, p.to_version, p.earlier, {THERE} FROM promotions p
-             WHERE p.tenant = ?1 AND p.head = ?2 AND p.number = ?3
-             UNION ALL
-             SELECT p.number, p.to_version, p.earlier, {THERE} FROM promotions p JOIN trail t ON p.number = t.earlier
-             WHERE p.tenant = ?1 AND p.head = ?2 AND (NOT t.there OR t.version = ?4)
-         )
-         SELECT version, earlier, there FROM trail ORDER BY number DESC"
-    );
-    let rows = sql::query(sqlx::AssertSqlSafe(text))
-        .bind(tenant.as_str())
-        .bind(head.as_str())
-        .bind(standing.earlier)
-        .bind(standing.version)
-        .fetch_all(&mut **write)
-        .await?;
-    let mut skipped = Vec::new();
-    for row in rows {
-        let version: u32 = row.try_get("version")?;
-        if version == standing.version {
-            continue;
-        }
-        if row.try_get("there")? {
-            return Ok(Some(Step { to: Some(version), earlier: row.try_get("earlier")?, skipped }));
-        }
-        if skipped.len() < MOST_SKIPPED {
-            skipped.push(version);
-        }
-    }
-    Ok(None)
-}
-
 /// Write the entry of the history.
 async fn record(
     write: &mut Transaction,
@@ -227,16 +210,19 @@ async fn record(
     from: Option<u32>,
     step: &Step,
 ) -> Result<Promotion, StoreError> {
-    let (action, forced) = match change.action {
-        Action::Promote { forced, .. } => (PromotionAction::Promote, forced),
-        Action::RollBack => (PromotionAction::RollBack, false),
-        Action::Delete => (PromotionAction::Delete, false),
+    let (action, forced, split) = match change.action {
+        Action::Promote { forced, .. } => (PromotionAction::Promote, forced, Split::default()),
+        Action::RollBack => (PromotionAction::RollBack, false, Split::default()),
+        Action::Delete => (PromotionAction::Delete, false, Split::default()),
+        Action::Split(split) => (PromotionAction::Split, false, split),
     };
+    let [canary_version, canary_share, shadow_version] = split.columns();
     let create_time = now();
     let number: i64 = sql::query_scalar(
-        "INSERT INTO promotions (tenant, head, number, alias, action, from_version, to_version, earlier, who, forced, create_time)
+        "INSERT INTO promotions (tenant, head, number, alias, action, from_version, to_version, earlier, who, forced, create_time,
+                                 canary_version, canary_share, shadow_version)
          VALUES (?1, ?2, (SELECT COALESCE(MAX(number), 0) + 1 FROM promotions WHERE tenant = ?1 AND head = ?2),
-                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          RETURNING number",
     )
     .bind(tenant.as_str())
@@ -249,6 +235,9 @@ async fn record(
     .bind(change.by)
     .bind(forced)
     .bind(create_time)
+    .bind(canary_version)
+    .bind(canary_share)
+    .bind(shadow_version)
     .fetch_one(&mut **write)
     .await?;
     Ok(Promotion {
@@ -261,10 +250,12 @@ async fn record(
         by: change.by.to_owned(),
         create_time: Some(timestamp(create_time)),
         forced,
+        canary: split.described(),
+        shadow_version: shadow_version.unwrap_or_default(),
     })
 }
 
-/// Put the alias where the entry says that it is.
+/// Put the alias where the entry says that it is. What its traffic was split with has done its work.
 async fn put(
     write: &mut Transaction,
     tenant: &Tenant,
@@ -280,7 +271,8 @@ async fn put(
     };
     sql::query(
         "INSERT INTO aliases (tenant, head, alias, version, promotion) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (tenant, head, alias) DO UPDATE SET version = excluded.version, promotion = excluded.promotion",
+         ON CONFLICT (tenant, head, alias) DO UPDATE SET version = excluded.version, promotion = excluded.promotion,
+             canary_version = NULL, canary_share = NULL, shadow_version = NULL",
     )
     .bind(tenant.as_str())
     .bind(change.head.as_str())

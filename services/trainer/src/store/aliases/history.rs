@@ -2,10 +2,13 @@
 
 use graft_proto::v1::Promotion;
 
-use super::super::{
-    Store,
-    sql::{self, Row},
-    timestamp,
+use super::{
+    super::{
+        Store,
+        sql::{self, Row},
+        timestamp,
+    },
+    split::Split,
 };
 use crate::{
     error::StoreError,
@@ -24,7 +27,9 @@ impl Store {
         most: u32,
     ) -> Result<Vec<Promotion>, StoreError> {
         let rows = sql::query(
-            "SELECT head, number, alias, action, from_version, to_version, who, forced, create_time FROM promotions
+            "SELECT head, number, alias, action, from_version, to_version, who, forced, create_time,
+                    canary_version, canary_share, shadow_version
+             FROM promotions
              WHERE tenant = ?1 AND head = ?2 AND (?3 IS NULL OR alias = ?3) AND (?4 IS NULL OR number < ?4)
              ORDER BY number DESC LIMIT ?5",
         )
@@ -40,6 +45,7 @@ impl Store {
 }
 
 fn describe(row: &Row) -> Result<Promotion, StoreError> {
+    let split = Split::read(row)?;
     Ok(Promotion {
         head: row.try_get("head")?,
         number: row.try_get::<i64, _>("number")?.max(0) as u64,
@@ -50,5 +56,7 @@ fn describe(row: &Row) -> Result<Promotion, StoreError> {
         by: row.try_get("who")?,
         create_time: Some(timestamp(row.try_get("create_time")?)),
         forced: row.try_get("forced")?,
+        canary: split.described(),
+        shadow_version: split.shadow.unwrap_or_default(),
     })
 }

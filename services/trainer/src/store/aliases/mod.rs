@@ -4,7 +4,8 @@
 //! is being put on it, and entries of the history are numbered in the order in which they happened.
 //!
 //! # Layout
-//! - `change` moves aliases and deletes them. [`history`] tells of it.
+//! - `change` moves aliases and deletes them; `roll_back` knows where they were, and `split` splits their traffic. [`history`] tells
+//!   of it. `holds` are what keeps versions from being deleted.
 
 use std::collections::HashMap;
 
@@ -22,14 +23,21 @@ use crate::{
 
 mod change;
 pub mod history;
+mod holds;
+mod roll_back;
+mod split;
 
 pub use change::{Action, Change, Changed};
+pub(super) use holds::holds;
+pub use holds::{Hold, Role};
+pub use split::{Canary, Split, WHOLE};
 
 /// Aliases of one head, at the most.
 pub const MOST_ALIASES: u32 = 100;
 
 const COLUMNS: &str =
-    "a.head AS head, a.alias AS alias, a.version AS version, p.who AS who, p.create_time AS create_time
+    "a.head AS head, a.alias AS alias, a.version AS version, p.who AS who, p.create_time AS create_time,
+    a.canary_version AS canary_version, a.canary_share AS canary_share, a.shadow_version AS shadow_version
     FROM aliases a JOIN promotions p ON p.tenant = a.tenant AND p.head = a.head AND p.number = a.promotion";
 
 impl Store {
@@ -98,11 +106,14 @@ impl Store {
 }
 
 fn describe(row: &Row) -> Result<Description, StoreError> {
+    let split = Split::read(row)?;
     Ok(Description {
         head: row.try_get("head")?,
         name: row.try_get("alias")?,
         version: row.try_get("version")?,
         update_time: Some(timestamp(row.try_get("create_time")?)),
         by: row.try_get("who")?,
+        canary: split.described(),
+        shadow_version: split.shadow.unwrap_or_default(),
     })
 }

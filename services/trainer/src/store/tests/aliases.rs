@@ -8,7 +8,7 @@ use crate::{
     names::{Alias, HeadRef, Name, Tenant},
     store::{
         Store,
-        aliases::{Action, Change, Changed},
+        aliases::{Action, Change, Changed, Hold, Role},
         heads::Deleted,
         place::{Place, in_both},
     },
@@ -41,7 +41,9 @@ async fn a_version_is_not_deleted_while_an_alias_is_put_on_it(place: Place) {
         let wanted = HeadRef::version_of(&head, round);
         let (promoted, deleted) = tokio::join!(promote, store.delete_head(&tenant, &wanted));
         match (promoted, deleted.unwrap()) {
-            (Changed::Done { .. }, Deleted::Held(held)) => assert_eq!(held, [("production".to_owned(), round)]),
+            (Changed::Done { .. }, Deleted::Held(held)) => {
+                assert_eq!(held, [Hold { alias: "production".into(), version: round, role: Role::Own }]);
+            }
             (Changed::NoVersion, Deleted::Done) => {}
             other => panic!("{other:?}"),
         }

@@ -11,7 +11,7 @@ use crate::{
     names::{HeadRef, Name, Tenant},
     store::{
         Store,
-        aliases::{Action, Change, Changed},
+        aliases::{Action, Canary, Change, Changed, Split, WHOLE},
         place::{Place, in_both},
     },
 };
@@ -74,6 +74,9 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         4 => (1u32..5, any::<bool>()).prop_map(|(version, forced)| Action::Promote { version, forced }),
         2 => Just(Action::RollBack),
         1 => Just(Action::Delete),
+        4 => (version(), 0..=WHOLE, version()).prop_map(|(canary, share, shadow)| {
+            Action::Split(Split { canary: canary.map(|version| Canary { version, share }), shadow })
+        }),
     ];
     // Most callers do not say what they saw, or are mostly wrong: there are few who would change nothing otherwise.
     let seen = prop_oneof![4 => Just(None), 1 => version().prop_map(Some)];
@@ -92,6 +95,10 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 /// Everything that is there at the end: the aliases of all heads, and the history of each.
 async fn compare(store: &Store, tenant: &Tenant, model: &Model) {
     let found = store.aliases(tenant, None, ("", ""), 100).await.unwrap();
+    for alias in &found {
+        let split = model.split(&alias.head, &alias.name);
+        assert_eq!((alias.canary, alias.shadow_version), (split.described(), split.shadow.unwrap_or_default()));
+    }
     let found: Vec<_> = found.into_iter().map(|alias| (alias.head, alias.name, alias.version)).collect();
     assert_eq!(found, model.all_aliases());
     for number in 0..4 {

@@ -7,7 +7,7 @@ use graft_proto::v1::PromotionAction;
 use crate::{
     names::{Alias, HeadRef},
     store::{
-        aliases::{Action, Changed},
+        aliases::{Action, Changed, Hold, Role, Split},
         heads::Deleted,
     },
 };
@@ -66,6 +66,8 @@ pub(super) struct Model {
     latest: BTreeMap<String, u32>,
     /// The versions that each alias of each head was put on, one on top of the other; it is on the last.
     aliases: BTreeMap<(String, String), Vec<u32>>,
+    /// How the traffic of each alias is split.
+    splits: BTreeMap<(String, String), Split>,
     /// Of each head: alias, action, from, to.
     pub(super) history: BTreeMap<String, Vec<(String, PromotionAction, u32, u32)>>,
 }
@@ -107,10 +109,8 @@ impl Model {
                 Answer::Heads(newest.take(*most as usize).collect())
             }
             Operation::Delete { name: number, version } => {
-                let of_head = self.aliases.range((name(*number), String::new())..);
-                let of_head = of_head.take_while(|((head, _), _)| *head == name(*number));
-                let on = of_head.filter_map(|((_, alias), stack)| Some((alias.clone(), *stack.last()?)));
-                let held: Vec<_> = on.filter(|(_, on)| version.is_none_or(|version| version == *on)).collect();
+                let mut held = self.holds(&name(*number));
+                held.retain(|hold| version.is_none_or(|version| version == hold.version));
                 if !held.is_empty() {
                     return Answer::Deleted(Deleted::Held(held));
                 }
@@ -125,7 +125,7 @@ impl Model {
                 let changed = match seen {
                     _ if !self.latest.contains_key(&head) => Err(match action {
                         Action::Promote { .. } => Changed::NoVersion,
-                        Action::RollBack | Action::Delete => Changed::NoAlias,
+                        Action::RollBack | Action::Delete | Action::Split(_) => Changed::NoAlias,
                     }),
                     Some(seen) if *seen != from => Err(Changed::Elsewhere(from)),
                     _ => self.change(&head, &alias, *action),
@@ -135,6 +135,7 @@ impl Model {
                         Action::Promote { .. } => PromotionAction::Promote,
                         Action::RollBack => PromotionAction::RollBack,
                         Action::Delete => PromotionAction::Delete,
+                        Action::Split(_) => PromotionAction::Split,
                     };
                     self.history.entry(head).or_default().push((alias, action, *from, *to));
                 }
@@ -151,12 +152,65 @@ impl Model {
         self.aliases.get(&(head.to_owned(), alias.to_owned()))?.last().copied()
     }
 
+    /// What keeps versions of a head from being deleted.
+    fn holds(&self, head: &str) -> Vec<Hold> {
+        let mut holds = Vec::new();
+        for (_, alias, version) in self.all_aliases().into_iter().filter(|(of, ..)| of == head) {
+            let split = self.split(head, &alias);
+            let canary = split.canary.map(|canary| canary.version);
+            let roles = [(Role::Own, Some(version)), (Role::Canary, canary), (Role::Shadow, split.shadow)];
+            for (role, version) in roles {
+                holds.extend(version.map(|version| Hold { alias: alias.clone(), version, role }));
+            }
+        }
+        holds
+    }
+
+    /// How the traffic of an alias is split.
+    pub(super) fn split(&self, head: &str, alias: &str) -> Split {
+        self.splits.get(&(head.to_owned(), alias.to_owned())).copied().unwrap_or_default()
+    }
+
     #[allow(clippy::result_large_err, reason = "a model need not be small")]
     fn change(&mut self, head: &str, alias: &str, action: Action) -> Result<(u32, u32, Vec<u32>), Changed> {
+        let key = (head.to_owned(), alias.to_owned());
+        let before = self.split(head, alias);
+        let done = match action {
+            Action::Split(wanted) => self.split_like(head, alias, before, wanted)?,
+            action => self.move_alias(head, alias, action)?,
+        };
+        self.splits.insert(key, if let Action::Split(wanted) = action { wanted } else { Split::default() });
+        Ok(done)
+    }
+
+    fn split_like(
+        &self,
+        head: &str,
+        alias: &str,
+        before: Split,
+        wanted: Split,
+    ) -> Result<(u32, u32, Vec<u32>), Changed> {
+        let on = self.on(head, alias).ok_or(Changed::NoAlias)?;
+        if before == wanted {
+            return Err(Changed::Unchanged);
+        }
+        for version in [wanted.canary.map(|canary| canary.version), wanted.shadow].into_iter().flatten() {
+            if version == on {
+                return Err(Changed::OnIt(version));
+            }
+            if !self.heads.get(head).is_some_and(|versions| versions.contains_key(&version)) {
+                return Err(Changed::NoSuch(version));
+            }
+        }
+        Ok((on, on, Vec::new()))
+    }
+
+    fn move_alias(&mut self, head: &str, alias: &str, action: Action) -> Result<(u32, u32, Vec<u32>), Changed> {
         let there = |version: u32| self.heads.get(head).is_some_and(|versions| versions.contains_key(&version));
         let stack = self.aliases.entry((head.to_owned(), alias.to_owned())).or_default();
         let from = stack.last().copied();
         match (action, from) {
+            (Action::Split(_), _) => unreachable!("it moves nothing"),
             (Action::Promote { version, .. }, _) if !there(version) => Err(Changed::NoVersion),
             (Action::Promote { version, .. }, from) if from == Some(version) => Err(Changed::Unchanged),
             (Action::Promote { version, .. }, from) => {
