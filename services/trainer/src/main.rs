@@ -9,16 +9,26 @@ use graft_chassis::{
     serve::{self, MESSAGE_BYTES},
     telemetry,
 };
-use graft_proto::v1::{
-    classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
-    head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
+use graft_inference::Inference;
+use graft_proto::{
+    inference::grpc_inference_service_server::GrpcInferenceServiceServer,
+    v1::{
+        classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
+        head_service_server::HeadServiceServer, training_service_server::TrainingServiceServer,
+    },
 };
 use graft_trainer::{
     classify::HeadCache,
     config::Config,
     embed::Extractor,
     runs::Runs,
-    service::{classifier::Classifier, datasets::Datasets, heads::Heads, runs::Training},
+    service::{
+        classifier::Classifier,
+        datasets::Datasets,
+        heads::Heads,
+        inference::{self, HeadModels},
+        runs::Training,
+    },
     store::{OpenError, Store},
 };
 use tonic::{server::NamedService, service::Routes};
@@ -62,16 +72,19 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
+    let inference = inference::service(heads.clone(), extractor.clone(), calls, streams, ready.clone());
     let classifier = Classifier::new(heads.clone(), extractor, calls, streams);
     let routes = Routes::new(sized!(DatasetServiceServer, datasets))
         .add_service(sized!(TrainingServiceServer, Training::new(store.clone(), runs.clone())))
         .add_service(sized!(HeadServiceServer, Heads::new(store, heads)))
-        .add_service(sized!(ClassifierServiceServer, classifier));
+        .add_service(sized!(ClassifierServiceServer, classifier))
+        .add_service(sized!(GrpcInferenceServiceServer, inference));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,
         TrainingServiceServer::<Training>::NAME,
         HeadServiceServer::<Heads>::NAME,
         ClassifierServiceServer::<Classifier>::NAME,
+        GrpcInferenceServiceServer::<Inference<HeadModels>>::NAME,
     ];
     let grace = Duration::from_secs(config.common.drain_seconds);
     serve::serve(listener, routes, &services, ready, stop, grace).await?;

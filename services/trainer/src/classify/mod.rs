@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`cache`]: the heads that are kept ready.
+//! - [`scores`]: all that a head gives, as numbers.
 
 use graft_chassis::status;
 use graft_proto::v1::{ClassifyResponse, DType, Embedding, Head, Prediction};
@@ -10,8 +11,10 @@ use tonic::Status;
 use crate::fit::head::{self, floats, top_k};
 
 pub mod cache;
+pub mod scores;
 
 pub use cache::HeadCache;
+pub use scores::Scores;
 
 /// Classes named unless told.
 const USUAL_TOP_K: u32 = 5;
@@ -63,6 +66,11 @@ impl ServedHead {
     fn bytes(&self) -> usize {
         let labels: usize = self.head.labels.iter().map(|label| label.len() + size_of::<String>()).sum();
         self.weights.size() * size_of::<f32>() + labels
+    }
+
+    /// Whether it gives an input any number of labels, each on its own.
+    pub fn gives_several(&self) -> bool {
+        self.weights.thresholds().is_some()
     }
 
     /// The most probable classes for an embedding of the head's space; of a sigmoid head also all others that apply.

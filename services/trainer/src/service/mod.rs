@@ -6,6 +6,7 @@
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`.
 //! - [`classifier`] is `graft.v1.ClassifierService`.
+//! - [`inference`] is `inference.GRPCInferenceService`.
 
 use futures::stream::BoxStream;
 use tonic::Status;
@@ -15,6 +16,7 @@ pub mod classifier;
 pub mod datasets;
 pub mod examples;
 pub mod heads;
+pub mod inference;
 pub mod runs;
 pub mod snapshots;
 

@@ -1,0 +1,76 @@
+//! A head as a model of the protocol: the one place here that knows how heads are found and asked.
+
+use std::sync::Arc;
+
+use graft_chassis::status;
+use tonic::Status;
+
+use crate::{
+    classify::{HeadCache, Scores, ServedHead},
+    names::{HeadRef, Tenant},
+};
+
+/// A version of a head that is ready to answer.
+#[derive(Clone, Debug)]
+pub struct Model(Arc<ServedHead>);
+
+impl Model {
+    /// The head `name` in this version, the newest if it is empty; `field` is the request's field that holds the name.
+    pub async fn find(
+        heads: &HeadCache,
+        tenant: &Tenant,
+        field: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<Model, Status> {
+        let wanted = match version {
+            "" => HeadRef::parse(field, name)?,
+            _ => HeadRef::parse(field, &format!("{name}@{version}"))?,
+        };
+        Ok(Model(heads.get(tenant, &wanted).await?))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.head.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u32 {
+        self.0.head.version
+    }
+
+    /// Its classes, in the order of its numbers.
+    pub fn labels(&self) -> &[String] {
+        &self.0.head.labels
+    }
+
+    /// The embedding space that it classifies.
+    pub fn space(&self) -> &str {
+        &self.0.head.space
+    }
+
+    /// The backbone of that space.
+    pub fn backbone(&self) -> &str {
+        &self.0.head.backbone
+    }
+
+    /// Numbers in an embedding.
+    pub fn dimension(&self) -> usize {
+        self.0.head.dimension as usize
+    }
+
+    /// Whether it gives an input any number of labels, each on its own.
+    pub fn gives_several(&self) -> bool {
+        self.0.gives_several()
+    }
+
+    /// The scores of `rows` embeddings, which lie one after the other. Others that are served wait for it no longer than for a
+    /// thread: it is made beside them.
+    pub async fn scores(&self, embeddings: Vec<f32>, rows: usize) -> Result<Scores, Status> {
+        let head = self.0.clone();
+        tokio::task::spawn_blocking(move || head.scores(embeddings, rows))
+            .await
+            .map_err(|error| status::internal(format!("the scores of a head: {error}")))?
+    }
+}
