@@ -261,6 +261,13 @@ def test_the_trainer_says_what_was_wrong(client, head, outfit):
         (lambda: wanted(client, "wardrobe", "logits", "logits"), "`logits` is given twice"),
     ]:
         refused(call, "INVALID_ARGUMENT", *words)
+    told = {"embedding_space": head.space, "mine": True}
+    assert infer(client, embedding, parameters=told).shape == (1, 3)
+    told["embedding_space"] = "other@0"
+    words = ("other@0", head.space, "wardrobe@2")
+    refused(lambda: infer(client, embedding, parameters=told), "FAILED_PRECONDITION", *words)
+    told["embedding_space"] = 7
+    refused(lambda: infer(client, embedding, parameters=told), "INVALID_ARGUMENT", "parameters.embedding_space")
     shared = InferInput("image", [1], "BYTES").set_shared_memory("region", 9)
     refused(lambda: client.infer("wardrobe", [shared]), "INVALID_ARGUMENT", "shared_memory_region")
 

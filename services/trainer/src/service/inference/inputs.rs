@@ -1,5 +1,7 @@
 //! The input tensor of a request: images, or embeddings that the caller has already.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use graft_chassis::status;
 use graft_inference::{
@@ -8,7 +10,7 @@ use graft_inference::{
     shape::{self, count, wrong},
 };
 use graft_proto::{
-    inference::model_infer_request::InferInputTensor,
+    inference::{InferParameter, infer_parameter::ParameterChoice, model_infer_request::InferInputTensor},
     v1::{Image, image::Source},
 };
 use half::f16;
@@ -18,6 +20,9 @@ use crate::fit::head::floats;
 
 /// The input that takes embeddings.
 pub const EMBEDDING: &str = "embedding";
+
+/// The parameter of a request that tells the space of its embeddings.
+const SPACE: &str = "embedding_space";
 
 /// What a request brings.
 #[derive(Debug, PartialEq)]
@@ -55,6 +60,18 @@ pub fn read(inputs: Vec<InferInputTensor>, raw: Vec<Bytes>, dimension: usize) ->
         }
     };
     Ok(Input::Images(pictures.into_iter().map(image).collect()))
+}
+
+/// The embedding space that a request tells; no tensor does.
+pub fn space(parameters: &BTreeMap<String, InferParameter>) -> Result<Option<&str>, Status> {
+    match parameters.get(SPACE).map(|parameter| &parameter.parameter_choice) {
+        None => Ok(None),
+        Some(Some(ParameterChoice::StringParam(space))) => Ok(Some(space)),
+        Some(_) => {
+            let message = "an embedding space is a text; NAME@HASH is accepted, as in the model's metadata";
+            Err(status::invalid(&format!("parameters.{SPACE}"), message))
+        }
+    }
 }
 
 fn image(picture: Picture) -> Image {
@@ -157,6 +174,16 @@ mod tests {
             let status = given(name, datatype, shape, raw).unwrap_err();
             assert_eq!(status.code(), Code::InvalidArgument);
             assert!(status.message().contains(words), "`{words}` is missing in: {}", status.message());
+        }
+    }
+
+    #[test]
+    fn a_space_is_told_as_a_text_or_not_at_all() {
+        let told = |choice| BTreeMap::from([(SPACE.to_owned(), InferParameter { parameter_choice: choice })]);
+        assert_eq!(space(&BTreeMap::new()).unwrap(), None);
+        assert_eq!(space(&told(Some(ParameterChoice::StringParam("net@0".into())))).unwrap(), Some("net@0"));
+        for choice in [None, Some(ParameterChoice::Int64Param(1))] {
+            assert!(space(&told(choice)).unwrap_err().message().starts_with("parameters.embedding_space: "));
         }
     }
 }

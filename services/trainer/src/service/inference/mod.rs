@@ -77,8 +77,10 @@ impl Models for HeadModels {
         request: ModelInferRequest,
         deadline: Option<Instant>,
     ) -> Result<ModelInferResponse, Status> {
-        let ModelInferRequest { model_name, model_version, id, inputs, outputs, raw_input_contents, .. } = request;
+        let ModelInferRequest { model_name, model_version, id, parameters, inputs, outputs, raw_input_contents } =
+            request;
         let model = Model::find(&self.heads, tenant, "model_name", &model_name, &model_version).await?;
+        inputs::space(&parameters)?.map_or(Ok(()), |told| model.check_space(told))?;
         let wanted = outputs::wanted(&outputs, model.gives_several())?;
         let embeddings = match inputs::read(inputs, raw_input_contents, model.dimension())? {
             Input::Embeddings(embeddings) => embeddings,

@@ -65,8 +65,22 @@ impl Model {
         self.0.gives_several()
     }
 
-    /// The scores of `rows` embeddings, which lie one after the other. Others that are served wait for it no longer than for a
-    /// thread: it is made beside them.
+    /// Check that it classifies the space that a caller says its embeddings are of.
+    pub fn check_space(&self, told: &str) -> Result<(), Status> {
+        if told == self.space() {
+            return Ok(());
+        }
+        let (told, own) = (status::quoted(told), self.space());
+        let message = format!(
+            "the embeddings are of `{told}`, but {}@{} classifies `{own}`; they must not be mixed",
+            self.name(),
+            self.version()
+        );
+        Err(status::precondition("parameters.embedding_space", message))
+    }
+
+    /// The scores of `rows` embeddings, which lie one after the other. They are made on a thread of their own: many rows take long
+    /// enough to hold up the calls that share a thread.
     pub async fn scores(&self, embeddings: Vec<f32>, rows: usize) -> Result<Scores, Status> {
         let head = self.0.clone();
         tokio::task::spawn_blocking(move || head.scores(embeddings, rows))
