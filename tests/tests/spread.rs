@@ -161,7 +161,7 @@ async fn a_stream_of_classifications_goes_on_when_an_extractor_is_killed() -> Re
         vec![ClassifyStreamRequest { message: Some(classify_stream_request::Message::Options(options)) }];
     messages.extend(fashion::test()?[..800].iter().enumerate().map(|(index, row)| {
         let input = Some(ClassifyInput { input: Some(classify_input::Input::Image(row.image())) });
-        let item = ClassifyItem { id: index.to_string(), input };
+        let item = ClassifyItem { id: index.to_string(), input, ..Default::default() };
         ClassifyStreamRequest { message: Some(classify_stream_request::Message::Item(item)) }
     }));
     let stream = tokio_stream::iter(messages);

@@ -25,10 +25,11 @@ use graft_extractor::{
     config::{BenchBackbone, Config, Instead},
     engines::Engines,
     fetch::Fetcher,
-    inference::Inference,
+    inference::{self, Backbones},
     onnxruntime,
     service::Extractor,
 };
+use graft_inference::Inference;
 use graft_proto::{
     inference::grpc_inference_service_server::GrpcInferenceServiceServer,
     v1::{Backbone, extractor_service_server::ExtractorServiceServer},
@@ -114,7 +115,7 @@ async fn run(config: Config, parts: Parts) -> Result<()> {
     let calls = config.max_streams as usize;
     let cache = config.embedding_cache();
     let extractor = Extractor::new(engines.clone(), cache.clone(), fetcher, calls, usize::from(config.stream_window));
-    let inference = Inference::new(engines, cache, calls, ready.clone());
+    let inference = inference::service(engines, cache, calls, ready.clone());
     let extractor = ExtractorServiceServer::new(extractor)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
@@ -123,7 +124,8 @@ async fn run(config: Config, parts: Parts) -> Result<()> {
         .max_encoding_message_size(MESSAGE_BYTES);
     let routes = Routes::new(extractor).add_service(inference);
     let grace = Duration::from_secs(config.common.drain_seconds);
-    let services = [ExtractorServiceServer::<Extractor>::NAME, GrpcInferenceServiceServer::<Inference>::NAME];
+    let services =
+        [ExtractorServiceServer::<Extractor>::NAME, GrpcInferenceServiceServer::<Inference<Backbones>>::NAME];
     serve::serve(listener, routes, &services, ready, stop, grace).await?;
     Ok(())
 }

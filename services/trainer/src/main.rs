@@ -9,10 +9,14 @@ use graft_chassis::{
     serve::{self, MESSAGE_BYTES},
     telemetry,
 };
-use graft_proto::v1::{
-    classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
-    feedback_service_server::FeedbackServiceServer, head_service_server::HeadServiceServer,
-    maintenance_service_server::MaintenanceServiceServer, training_service_server::TrainingServiceServer,
+use graft_inference::Inference;
+use graft_proto::{
+    inference::grpc_inference_service_server::GrpcInferenceServiceServer,
+    v1::{
+        classifier_service_server::ClassifierServiceServer, dataset_service_server::DatasetServiceServer,
+        feedback_service_server::FeedbackServiceServer, head_service_server::HeadServiceServer,
+        maintenance_service_server::MaintenanceServiceServer, training_service_server::TrainingServiceServer,
+    },
 };
 use graft_trainer::{
     classify::{
@@ -25,7 +29,12 @@ use graft_trainer::{
     garbage::Garbage,
     runs::Runs,
     service::{
-        classifier::Classifier, datasets::Datasets, feedback::Feedback, heads::Heads, maintenance::Maintenance,
+        classifier::Classifier,
+        datasets::Datasets,
+        feedback::Feedback,
+        heads::Heads,
+        inference::{self, HeadModels},
+        maintenance::Maintenance,
         runs::Training,
     },
     store::{OpenError, Store},
@@ -79,6 +88,7 @@ async fn run(config: Config) -> Result<()> {
     }
     let datasets = Datasets::new(store.clone(), extractor.clone(), config.max_imports as usize);
     let (calls, streams) = (config.max_classify_calls as usize, config.max_classify_streams as usize);
+    let inference = inference::service(heads.clone(), extractor.clone(), calls, streams, ready.clone());
     let answerer = Answerer::new(heads.clone(), Pool::start().context("threads")?);
     let feedback = Feedback::new(store.clone(), extractor.clone(), calls, training_bytes);
     let classifier = Classifier::new(answerer, extractor.clone(), calls, streams);
@@ -87,7 +97,8 @@ async fn run(config: Config) -> Result<()> {
         .add_service(sized!(HeadServiceServer, Heads::new(store, heads, comparer, extractor, traffic)))
         .add_service(sized!(FeedbackServiceServer, feedback))
         .add_service(sized!(MaintenanceServiceServer, Maintenance::new(garbage)))
-        .add_service(sized!(ClassifierServiceServer, classifier));
+        .add_service(sized!(ClassifierServiceServer, classifier))
+        .add_service(sized!(GrpcInferenceServiceServer, inference));
     let services = [
         DatasetServiceServer::<Datasets>::NAME,
         TrainingServiceServer::<Training>::NAME,
@@ -95,6 +106,7 @@ async fn run(config: Config) -> Result<()> {
         FeedbackServiceServer::<Feedback>::NAME,
         MaintenanceServiceServer::<Maintenance>::NAME,
         ClassifierServiceServer::<Classifier>::NAME,
+        GrpcInferenceServiceServer::<Inference<HeadModels>>::NAME,
     ];
     let grace = Duration::from_secs(config.common.drain_seconds);
     serve::serve(listener, routes, &services, ready, stop, grace).await?;

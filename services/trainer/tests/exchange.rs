@@ -14,7 +14,7 @@ use graft_proto::v1::{
     head_service_server::HeadServiceServer,
 };
 use graft_trainer::{
-    classify::HeadCache,
+    classify::{HeadCache, traffic::Traffic},
     compare::Comparer,
     embed::Extractor,
     fit::head::{self, LinearHead, NeighboursHead, cosine::Space},
@@ -35,10 +35,10 @@ in_both!(
 const PART: usize = 1 << 20;
 
 async fn heads(store: Store, extractor: &str) -> HeadServiceClient<Channel> {
-    let ready = HeadCache::new(store.clone(), 1 << 20);
+    let ready = HeadCache::new(store.clone(), 1 << 20, Traffic::default());
     let comparer = Comparer::new(store.clone(), 1 << 20);
     let extractor = Extractor::new(&[extractor.parse().unwrap()]).unwrap();
-    let service = HeadServiceServer::new(Heads::new(store, ready, comparer, extractor));
+    let service = HeadServiceServer::new(Heads::new(store, ready, comparer, extractor, Traffic::default()));
     let address = serve(Routes::new(service.max_decoding_message_size(16 << 20))).await;
     HeadServiceClient::connect(format!("http://{address}")).await.unwrap()
 }

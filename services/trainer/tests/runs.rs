@@ -9,7 +9,7 @@ use std::{fs, time::Duration};
 use futures::TryStreamExt;
 use graft_proto::v1::{Split, TrainingOptions, TrainingRun, TrainingState};
 use graft_trainer::{
-    classify::HeadCache,
+    classify::{HeadCache, traffic::Traffic},
     content::ContentHash,
     names::{HeadRef, Name, Tenant},
     runs::Runs,
@@ -150,7 +150,7 @@ async fn damage_is_named_and_stays_where_it_is(place: Place) {
     let ended = end(&runs, &bad.id).await;
     assert!(ended.state() == TrainingState::Failed && ended.error.contains(&segment), "{ended:?}");
 
-    let heads = HeadCache::new(store, 1 << 20);
+    let heads = HeadCache::new(store, 1 << 20, Traffic::default());
     let wanted = HeadRef::parse("head", "h").unwrap();
     heads.get(&tenant, &wanted).await.unwrap();
     let file = damaged("heads");

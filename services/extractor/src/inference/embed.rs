@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use graft_chassis::status;
-use graft_proto::v1::{DType, EmbeddingBatch, ItemError, extract_response::Message};
-use tonic::{Code, Status};
+use graft_inference::pictures::refused;
+use graft_proto::v1::{DType, EmbeddingBatch, extract_response::Message};
+use tonic::Status;
 
-use super::metadata::INPUT;
 use crate::{
     admission::Admission,
     answers::{AnswerStream, Answers},
@@ -72,17 +72,6 @@ fn place(batch: &EmbeddingBatch, row: usize, embeddings: &mut [u8]) -> Result<()
     Ok(())
 }
 
-/// Why the image at `index` fails the whole request, in the protocol's own names.
-fn refused(index: &str, error: &ItemError) -> Status {
-    let code = Code::from_i32(error.code);
-    if code != Code::InvalidArgument {
-        return Status::new(code, format!("image {index}: {}", error.message));
-    }
-    // The field of Extract means nothing to this caller.
-    let said = error.message.strip_prefix(&format!("{}: ", error.field)).unwrap_or(&error.message);
-    status::invalid(&format!("inputs.{INPUT}[{index}]"), said)
-}
-
 fn stopped() -> Status {
     status::unavailable("the backbone was stopped; try again")
 }
@@ -90,6 +79,7 @@ fn stopped() -> Status {
 #[cfg(test)]
 mod tests {
     use graft_proto::v1::ExtractResponse;
+    use tonic::Code;
 
     use super::*;
     use crate::{batch::Refused, engine};

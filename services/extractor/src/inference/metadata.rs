@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use graft_inference::{
+    metadata::{self, ANY, tensor},
+    pictures::IMAGE,
+};
 use graft_proto::{
-    inference::{ModelMetadataResponse, ServerMetadataResponse, model_metadata_response::TensorMetadata},
+    inference::{ModelMetadataResponse, ServerMetadataResponse},
     v1::Backbone,
 };
 
 use super::tensors::ImageSize;
 
 /// The one input of every model.
-pub const INPUT: &str = "image";
+pub const INPUT: &str = IMAGE;
 /// The one output of every model.
 pub const OUTPUT: &str = "embedding";
 /// Triton's name for an ONNX file in ONNX Runtime.
 const PLATFORM: &str = "onnxruntime_onnx";
-/// A dimension that may be any number.
-const ANY: i64 = -1;
 
 /// A model's version: the hash in its embedding space, NAME@HASH.
 pub fn version(backbone: &Backbone) -> &str {
@@ -31,11 +33,7 @@ pub fn input_size(backbone: &Backbone) -> ImageSize {
 
 /// The server.
 pub fn server() -> ServerMetadataResponse {
-    ServerMetadataResponse {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        extensions: Vec::new(),
-    }
+    metadata::server(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), &[])
 }
 
 /// A model. Its input is listed once, as clients that send all listed inputs expect; the other ways to fill it are told in
@@ -46,17 +44,12 @@ pub fn model(backbone: &Backbone) -> ModelMetadataResponse {
         "BYTES [n] or [n, 1]: JPEG or PNG; UINT8 [n, height, width, channels] or [height, width, channels]: pixels, grey \
          or RGB; FP32 [n, 3, {height}, {width}]: preprocessed"
     );
-    let tensor = |name: &str, datatype: &str, shape| TensorMetadata {
-        name: name.to_owned(),
-        datatype: datatype.to_owned(),
-        shape,
-    };
     ModelMetadataResponse {
         name: backbone.name.clone(),
         versions: vec![version(backbone).to_owned()],
         platform: PLATFORM.to_owned(),
-        inputs: vec![tensor(INPUT, "BYTES", vec![ANY])],
-        outputs: vec![tensor(OUTPUT, "FP32", vec![ANY, i64::from(backbone.dimension)])],
+        inputs: vec![tensor(INPUT, "BYTES", &[ANY])],
+        outputs: vec![tensor(OUTPUT, "FP32", &[ANY, i64::from(backbone.dimension)])],
         properties: BTreeMap::from([
             ("embedding_space".to_owned(), backbone.space.clone()),
             ("inputs".to_owned(), inputs),

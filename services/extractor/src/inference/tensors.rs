@@ -1,22 +1,18 @@
 //! The input tensor of a request becomes images: encoded ones, pixels, or what its caller preprocessed.
 
 use bytes::Bytes;
-use graft_chassis::status;
-use graft_proto::inference::model_infer_request::InferInputTensor;
+use graft_inference::{
+    Contents, Picture, inputs, pictures,
+    shape::{count, parts, wrong},
+};
+use graft_proto::{inference::model_infer_request::InferInputTensor, v1::Pixels};
 use tonic::Status;
 
-use super::{contents::Contents, metadata::INPUT, outputs::no_shared_memory};
+use super::metadata::INPUT;
 use crate::{
     decode::{RawPixels, Source},
     input::Input,
 };
-
-/// The most images of one request.
-const MOST_IMAGES: usize = 256;
-/// Dimensions of a shape that a message repeats.
-const SHOWN_DIMENSIONS: usize = 6;
-/// The field of most that can be wrong.
-const SHAPE: &str = "inputs.shape";
 
 /// What the network's input measures, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,95 +26,37 @@ pub struct ImageSize {
 /// The images of a request to a network whose input is `[3, size.height, size.width]`. Encoded images and pixels are
 /// slices of the message that they came in.
 pub fn read(inputs: Vec<InferInputTensor>, raw: Vec<Bytes>, size: ImageSize) -> Result<Vec<Input>, Status> {
-    let InferInputTensor { datatype, shape, contents, .. } = only(inputs)?;
+    let InferInputTensor { datatype, shape, contents, .. } = inputs::only(inputs, &[INPUT])?;
     let contents = Contents::of(contents, raw)?;
+    let images = |pictures: Vec<Picture>| pictures.into_iter().map(image).collect();
     match datatype.as_str() {
-        "BYTES" => encoded(&shape, contents),
-        "UINT8" => pixels(&shape, contents),
+        "BYTES" => pictures::encoded(&shape, contents).map(images),
+        "UINT8" => pictures::pixels(&shape, contents).map(images),
         "FP32" => preprocessed(&shape, contents, size),
         other => {
             let accepted = "BYTES (JPEG or PNG), UINT8 (pixels) and FP32 (preprocessed) are accepted";
-            Err(status::invalid("inputs.datatype", format!("`{}`; {accepted}", status::quoted(other))))
+            Err(inputs::wrong_datatype(other, accepted))
         }
     }
 }
 
-fn only(inputs: Vec<InferInputTensor>) -> Result<InferInputTensor, Status> {
-    let [input] = <[InferInputTensor; 1]>::try_from(inputs)
-        .map_err(|inputs| status::invalid("inputs", format!("{} tensors; one is expected, `{INPUT}`", inputs.len())))?;
-    if input.name != INPUT {
-        let message = format!("`{}` is no input of this model; `{INPUT}` is its only one", status::quoted(&input.name));
-        return Err(status::invalid("inputs.name", message));
-    }
-    no_shared_memory("inputs.parameters", &input.parameters)?;
-    Ok(input)
-}
-
-fn encoded(shape: &[i64], contents: Contents) -> Result<Vec<Input>, Status> {
-    let ([images] | [images, 1]) = *shape else {
-        return Err(wrong(shape, "[n] or [n, 1] is accepted for BYTES"));
-    };
-    let elements = contents.elements(count(images, shape)?)?;
-    Ok(elements.into_iter().map(|bytes| Input::Image(Source::Encoded(bytes))).collect())
-}
-
-fn pixels(shape: &[i64], contents: Contents) -> Result<Vec<Input>, Status> {
-    let (images, [height, width, channels]) = match *shape {
-        [height, width, channels] => (1, [height, width, channels]),
-        [images, height, width, channels] => (images, [height, width, channels]),
-        _ => {
-            return Err(wrong(
-                shape,
-                "[n, height, width, channels] or [height, width, channels] is accepted for UINT8",
-            ));
+fn image(picture: Picture) -> Input {
+    Input::Image(match picture {
+        Picture::Encoded(bytes) => Source::Encoded(bytes),
+        Picture::Pixels(Pixels { height, width, channels, data }) => {
+            Source::Pixels(RawPixels { height, width, channels, data })
         }
-    };
-    let images = count(images, shape)?;
-    let side = |side| u32::try_from(side).ok().filter(|side| *side > 0);
-    let (Some(height), Some(width)) = (side(height), side(width)) else {
-        return Err(wrong(shape, "height and width are at least 1"));
-    };
-    let channels = match channels {
-        1 => 1,
-        3 => 3,
-        _ => return Err(wrong(shape, "1 channel (grey) or 3 (RGB) are accepted, as the last dimension")),
-    };
-    let expected = images as u128 * u128::from(height) * u128::from(width) * u128::from(channels);
-    let parts = parts(contents.uint8()?, images, expected, shape)?;
-    let image = |data| Input::Image(Source::Pixels(RawPixels { height, width, channels, data }));
-    Ok(parts.map(image).collect())
+    })
 }
 
 fn preprocessed(shape: &[i64], contents: Contents, size: ImageSize) -> Result<Vec<Input>, Status> {
     let ImageSize { height, width } = size;
     let images = match *shape {
-        [images, 3, h, w] if h == i64::from(height) && w == i64::from(width) => count(images, shape)?,
+        [images, 3, h, w] if h == i64::from(height) && w == i64::from(width) => count(images, shape, "images")?,
         _ => return Err(wrong(shape, &format!("[n, 3, {height}, {width}] is accepted for FP32 by this model"))),
     };
     let expected = images as u128 * 3 * u128::from(height) * u128::from(width) * size_of::<f32>() as u128;
     Ok(parts(contents.fp32(), images, expected, shape)?.map(Input::Tensor).collect())
-}
-
-fn count(images: i64, shape: &[i64]) -> Result<usize, Status> {
-    let count = usize::try_from(images).ok().filter(|count| (1..=MOST_IMAGES).contains(count));
-    count.ok_or_else(|| wrong(shape, &format!("{images} images; 1 to {MOST_IMAGES} are accepted")))
-}
-
-/// `data` in `images` equal parts, once it is known to have the bytes that the shape says.
-fn parts(data: Bytes, images: usize, expected: u128, shape: &[i64]) -> Result<impl Iterator<Item = Bytes>, Status> {
-    if data.len() as u128 != expected {
-        return Err(wrong(shape, &format!("the contents have {} bytes; {expected} are expected", data.len())));
-    }
-    let bytes = data.len() / images;
-    Ok((0..images).map(move |index| data.slice(index * bytes..(index + 1) * bytes)))
-}
-
-fn wrong(shape: &[i64], message: &str) -> Status {
-    let mut dimensions: Vec<String> = shape.iter().take(SHOWN_DIMENSIONS).map(i64::to_string).collect();
-    if shape.len() > SHOWN_DIMENSIONS {
-        dimensions.push("…".to_owned());
-    }
-    status::invalid(SHAPE, format!("[{}]: {message}", dimensions.join(", ")))
 }
 
 #[cfg(test)]

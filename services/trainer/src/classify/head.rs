@@ -6,7 +6,7 @@ use graft_chassis::status;
 use graft_proto::v1::{Head, Prediction};
 use tonic::Status;
 
-use super::{resolve::Resolved, rows::Rows, target::Wanted, traffic::VersionTraffic};
+use super::{resolve::Resolved, rows::Rows, scores::Scores, target::Wanted, traffic::VersionTraffic};
 use crate::fit::head::{self, Link, top_k};
 
 /// What serving needs of one version of a head, and nothing else.
@@ -128,22 +128,50 @@ impl ServedHead {
         Ok(self.answers(&self.probabilities(embeddings, rows)?, wanted))
     }
 
+    /// Its classes, in the order of its logits.
+    pub fn labels(&self) -> &[Box<str>] {
+        &self.labels
+    }
+
+    /// Whether it gives an input any number of labels, each on its own.
+    pub fn gives_several(&self) -> bool {
+        self.thresholds.is_some()
+    }
+
+    /// All that it gives for `rows` embeddings of its space, which lie one after the other.
+    pub fn scores(&self, embeddings: &[f32], rows: usize) -> Result<Scores, Status> {
+        let logits = self.logits(embeddings, rows)?;
+        let mut probabilities = logits.clone();
+        probabilities.chunks_exact_mut(self.labels.len()).for_each(|row| self.link.probabilities(row));
+        self.traffic.count(&probabilities, self.thresholds.as_deref());
+        let applies = self.thresholds.as_deref().map(|thresholds| {
+            let least = thresholds.iter().cycle();
+            probabilities.iter().zip(least).map(|(probability, least)| probability >= least).collect()
+        });
+        Ok(Scores { logits, probabilities, applies })
+    }
+
     /// The probabilities of the classes, `[rows, classes]`.
     fn probabilities(&self, embeddings: &[f32], rows: usize) -> Result<Vec<f32>, Status> {
+        let mut logits = self.logits(embeddings, rows)?;
+        logits.chunks_exact_mut(self.labels.len()).for_each(|row| self.link.probabilities(row));
+        Ok(logits)
+    }
+
+    /// The logits of the classes, `[rows, classes]`.
+    fn logits(&self, embeddings: &[f32], rows: usize) -> Result<Vec<f32>, Status> {
         let dimension = self.dimension();
         if embeddings.len() != rows * dimension {
             let found = embeddings.len() / rows.max(1);
             let message = format!("{found} numbers; {dimension} are expected");
             return Err(status::invalid("input.embedding.data", message));
         }
-        let mut logits = match &self.weights {
-            Weights::Linear(weights) => weights.logits(embeddings),
+        match &self.weights {
+            Weights::Linear(weights) => Ok(weights.logits(embeddings)),
             Weights::Other(head) => {
-                head.logits(embeddings.to_vec(), rows).map_err(|error| status::internal(error.to_string()))?
+                head.logits(embeddings.to_vec(), rows).map_err(|error| status::internal(error.to_string()))
             }
-        };
-        logits.chunks_exact_mut(self.labels.len()).for_each(|row| self.link.probabilities(row));
-        Ok(logits)
+        }
     }
 
     fn answers(&self, probabilities: &[f32], wanted: Wanted) -> Vec<Answer> {

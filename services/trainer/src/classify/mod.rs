@@ -9,7 +9,7 @@
 //! - [`cache`]: the heads, read when needed; [`kept`]: those that are kept ready. [`together`]: several at once.
 //! - [`head`]: one that is ready, and its answer. [`rows`]: the product of a linear one.
 //! - [`serve`]: the head that answers for a name. [`traffic`]: which version of an alias it is, and what versions are asked.
-//! - [`many`]: the answers of many heads. [`pool`]: the threads that they are made on.
+//! - [`scores`]: all that a head gives, as numbers. [`many`]: the answers of many heads. [`pool`]: the threads that they are made on.
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub mod many;
 pub mod pool;
 pub mod resolve;
 pub mod rows;
+pub mod scores;
 pub mod serve;
 pub mod target;
 pub mod together;
@@ -36,6 +37,7 @@ pub mod turns;
 pub use cache::HeadCache;
 pub use head::ServedHead;
 pub use pool::Pool;
+pub use scores::Scores;
 pub use serve::Served;
 pub use target::{EverySpec, Target, Wanted};
 

@@ -5,9 +5,11 @@
 //!   them out, [`augmentation`] is what it says of views.
 //! - [`runs`] is `graft.v1.TrainingService`.
 //! - [`heads`] is `graft.v1.HeadService`; [`aliases`] are its calls about those, [`promote`] is the one that has a gate;
-//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what; [`exchange`] are those that take heads in and give them out.
+//!   [`compare`] is that about two versions; [`split`] and [`traffic`] are those about who answers, and what; [`exchange`] are
+//!   those that take heads in and give them out.
 //! - [`classifier`] is `graft.v1.ClassifierService`; [`classify_stream`] is its stream.
 //! - [`feedback`] is `graft.v1.FeedbackService`. [`maintenance`] is `graft.v1.MaintenanceService`.
+//! - [`inference`] is `inference.GRPCInferenceService`.
 
 use futures::stream::BoxStream;
 use tonic::Status;
@@ -23,6 +25,7 @@ pub mod examples;
 pub mod exchange;
 pub mod feedback;
 pub mod heads;
+pub mod inference;
 pub mod maintenance;
 pub mod promote;
 pub mod runs;

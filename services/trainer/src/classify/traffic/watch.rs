@@ -109,7 +109,7 @@ mod tests {
         };
         let steady = |traffic: &VersionTraffic, at: usize| {
             let sure = if at % 10 < 4 { 0.9 } else { 0.98 };
-            traffic.count(&if at % 2 == 0 { [sure, 1.0 - sure] } else { [1.0 - sure, sure] }, None);
+            traffic.count(&if at.is_multiple_of(2) { [sure, 1.0 - sure] } else { [1.0 - sure, sure] }, None);
         };
         (0..400).for_each(|at| steady(&of(1), at));
         for version in 2..2 + MOST_TOLD as u32 {

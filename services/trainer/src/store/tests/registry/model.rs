@@ -86,6 +86,7 @@ pub(super) fn wanted(number: u8, version: Option<u32>) -> HeadRef {
     HeadRef::parse("head", &format!("{}{version}", name(number))).unwrap()
 }
 
+#[allow(clippy::result_large_err, reason = "a model need not be small")]
 impl Model {
     pub(super) fn apply(&mut self, operation: &Operation) -> Answer {
         match operation {
@@ -171,7 +172,6 @@ impl Model {
         self.splits.get(&(head.to_owned(), alias.to_owned())).copied().unwrap_or_default()
     }
 
-    #[allow(clippy::result_large_err, reason = "a model need not be small")]
     fn change(&mut self, head: &str, alias: &str, action: Action) -> Result<(u32, u32, Vec<u32>), Changed> {
         let key = (head.to_owned(), alias.to_owned());
         let before = self.split(head, alias);

@@ -23,6 +23,9 @@ pub enum Contents {
 
 impl Contents {
     /// The contents of a request's only tensor.
+    ///
+    /// # Errors
+    /// None, or several.
     pub fn of(typed: Option<Box<InferTensorContents>>, raw: Vec<Bytes>) -> Result<Contents, Status> {
         match (typed, <[Bytes; 1]>::try_from(raw)) {
             (None, Ok([raw])) => Ok(Contents::Raw(raw)),
@@ -36,6 +39,9 @@ impl Contents {
     }
 
     /// The `count` elements of a tensor of BYTES. Nothing is copied.
+    ///
+    /// # Errors
+    /// Another count, or lengths that do not fit the bytes.
     pub fn elements(self, count: usize) -> Result<Vec<Bytes>, Status> {
         match self {
             Contents::Raw(raw) => split(raw, count),
@@ -48,6 +54,9 @@ impl Contents {
     }
 
     /// The bytes of a tensor of UINT8.
+    ///
+    /// # Errors
+    /// A typed element above 255.
     pub fn uint8(self) -> Result<Bytes, Status> {
         let typed = match self {
             Contents::Raw(raw) => return Ok(raw),
@@ -65,6 +74,17 @@ impl Contents {
         match self {
             Contents::Raw(raw) => raw,
             Contents::Typed(typed) => typed.fp32_contents.into_iter().flat_map(f32::to_le_bytes).collect(),
+        }
+    }
+
+    /// The numbers of a tensor of FP16, packed, little-endian.
+    ///
+    /// # Errors
+    /// Typed contents, which have no field for them.
+    pub fn fp16(self) -> Result<Bytes, Status> {
+        match self {
+            Contents::Raw(raw) => Ok(raw),
+            Contents::Typed(_) => Err(status::invalid(TYPED, format!("FP16 has no field there; {RAW} is accepted"))),
         }
     }
 }
@@ -149,7 +169,9 @@ mod tests {
         assert_eq!(typed(contents.clone()).elements(1).unwrap(), ["ab"]);
         assert!(typed(contents.clone()).elements(2).unwrap_err().message().contains("1 entries of bytes_contents"));
         assert_eq!(typed(contents.clone()).uint8().unwrap(), &[0, 255][..]);
-        assert_eq!(typed(contents).fp32(), &1f32.to_le_bytes()[..]);
+        assert_eq!(typed(contents.clone()).fp32(), &1f32.to_le_bytes()[..]);
+        assert!(typed(contents).fp16().unwrap_err().message().contains("raw_input_contents"));
+        assert_eq!(raw(b"abcd").fp16().unwrap(), "abcd");
         let large = InferTensorContents { uint_contents: vec![256], ..Default::default() };
         assert!(typed(large).uint8().unwrap_err().message().contains("256"));
     }
