@@ -17,8 +17,8 @@ const WATCH: f64 = 0.1;
 const ALARM: f64 = 0.25;
 /// Standard deviations above chance, from which on it is more than chance.
 const SURE: f64 = 4.0;
-/// Observations that a bin must have had then, and lead to expect now, or else it is taken together with others: χ² needs as many
-/// (Cochran 1954).
+/// Observations that the smaller sample must lead to expect in a bin, or else it is taken together with others: χ² needs as many
+/// (Cochran 1954). They are expected from both samples together: a bin that is chosen by one of them would look too full there.
 const LEAST_OF_A_BIN: f64 = 5.0;
 /// What each bin has from the start, in both samples: an empty one would be infinitely far.
 const SMOOTHING: f64 = 0.5;
@@ -41,7 +41,7 @@ impl Drift {
         if now.len() != then.len() || n < LEAST || m == 0 {
             return None;
         }
-        let groups = grouped(now, then, n as f64 / all_then as f64);
+        let groups = grouped(now, then, n.min(m) as f64 / (all_now + all_then) as f64);
         let bins = groups.len() as f64;
         let part = |count: u64, all: u64| (count as f64 + SMOOTHING) / (all as f64 + SMOOTHING * bins);
         let terms = groups.iter().map(|(now, then)| {
@@ -64,19 +64,19 @@ impl Drift {
     }
 }
 
-/// The bins of both samples, those together that are rare in `then`; `rate` is how many of now are expected for one of then.
+/// The bins of both samples, the rare ones together; `rate` is how many the smaller sample has of one in both.
 fn grouped(now: &[u64], then: &[u64], rate: f64) -> Vec<(u64, u64)> {
-    let enough = |then: u64| then as f64 * rate.min(1.0) >= LEAST_OF_A_BIN;
+    let enough = |(now, then): (u64, u64)| (now + then) as f64 * rate >= LEAST_OF_A_BIN;
     let (mut groups, mut rare) = (Vec::new(), None::<(u64, u64)>);
     for bin in now.iter().copied().zip(then.iter().copied()) {
-        if enough(bin.1) {
+        if enough(bin) {
             groups.push(bin);
             continue;
         }
         let (sum_now, sum_then) = rare.unwrap_or_default();
         let sum = (sum_now + bin.0, sum_then + bin.1);
         rare = Some(sum);
-        if enough(sum.1) {
+        if enough(sum) {
             groups.push(sum);
             rare = None;
         }
@@ -131,7 +131,8 @@ mod tests {
         let mut few = vec![0; 1000];
         (few[3], few[700]) = (500, 500);
         assert_eq!(drift(&few, &then).level(), DriftLevel::Alarm);
-        assert!(grouped(&few, &then, 0.1).len() == 200);
+        // Two that are frequent by now, and the others in sixes.
+        assert_eq!(grouped(&few, &then, 1.0 / 11.0).len(), 169);
     }
 
     /// So many draws, each bin as likely as its weight says.
