@@ -96,7 +96,11 @@ async fn each_kind_of_head_answers_the_same_in_onnx_runtime_and_comes_back_as_it
         let copy = format!("{kind}-copy");
         let words = [&format!("registered {copy}@1"), space, "nothing was measured"];
         expect(graft_on(&pair, &["import-head", &file, "--name", &copy, "--note", "a copy"])?, 0, &words)?;
-        ensure!(classified(&pair, &copy, &files)? == classified(&pair, kind, &files)?, "{kind}: to the last bit");
+        // Not to the last bit: how many inputs share a matrix product depends on when they come.
+        for (copied, own) in classified(&pair, &copy, &files)?.iter().zip(&classified(&pair, kind, &files)?) {
+            let near = |(label, own): (&String, &f64)| copied.get(label).is_some_and(|it| (it - own).abs() < 1e-6);
+            ensure!(copied.len() == own.len() && own.iter().all(near), "{kind}: {copied:?}, {own:?}");
+        }
         let again = at("again.safetensors");
         expect(graft_on(&pair, &["export", &copy, "--safetensors", &again])?, 0, &[])?;
         ensure!(tensors(&file)? == tensors(&again)?, "{kind}: every byte of the weights");

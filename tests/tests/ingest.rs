@@ -224,7 +224,11 @@ async fn several_labels_an_image_and_a_dataset_that_changes() -> Result<()> {
         1,
         &["options.head_kind", "`several` is multi-label"],
     )?;
-    expect(graft_on(&pair, &["dataset", "stats", "several"])?, 0, &["several labels an image", "without a label 1"])?;
+    expect(
+        graft_on(&pair, &["dataset", "stats", "several"])?,
+        0,
+        &["several labels an image", "to which no label applies 1"],
+    )?;
 
     write(
         &at("one.csv"),

@@ -253,7 +253,7 @@ mod tests {
             "accuracy  0.5000  0.7500  +0.2500",
             "h@2 is right more often, and hardly by chance (p = 2.10e-2",
             "h@2 was fitted on 3 of them",
-            "new              -  0.500  +0.500",
+            "new            -  0.500  +0.500",
             "x.png    cat  dog 0.750 ✗  cat 0.750 ✓",
             "answered differently: 1 (12.5%)",
         ] {

@@ -214,7 +214,8 @@ mod tests {
             (given("net@0", vec![0; 4]), "examples.embedding.data"),
             (both, "examples.embedding"),
         ] {
-            assert_eq!(check(bad, &dataset(false)).unwrap_err().error.unwrap().field, field);
+            let error = check(bad, &dataset(false)).unwrap_err().error.unwrap();
+            assert!(error.message.starts_with(&format!("{field}: ")), "{error:?}");
         }
         let views =
             DatasetRow { augmentation: Some(Augmentation { views: 2, ..Default::default() }), ..dataset(false) };

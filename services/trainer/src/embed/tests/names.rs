@@ -34,8 +34,9 @@ async fn a_new_address_is_used_and_one_that_vanished_is_not() {
     let extractor = named(&known);
     reached(&extractor, 2).await;
     let embedding = begin(&extractor, 0).await.unwrap();
-    embedding.send_items(items((0..100).map(|n| n.to_string())));
-    while first.embedded() + second.embedded() < 100 {
+    // Few: nobody reads the answers yet.
+    embedding.send_items(items((0..20).map(|n| n.to_string())));
+    while first.embedded() + second.embedded() < 20 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(first.embedded() > 0 && second.embedded() > 0, "one name, two extractors");
@@ -47,7 +48,7 @@ async fn a_new_address_is_used_and_one_that_vanished_is_not() {
     }
     let before = first.embedded();
     embedding.send_items(items((100..400).map(|n| n.to_string())));
-    assert_eq!(answers(embedding).await.len(), 400);
+    assert_eq!(answers(embedding).await.len(), 320);
     assert_eq!(first.embedded(), before, "it vanished");
     assert!(third.embedded() > 0, "it is new");
 }
