@@ -182,7 +182,7 @@ impl ServedHead {
     fn answer(&self, row: &[f32], wanted: Wanted) -> Answer {
         let thresholds = self.thresholds.as_deref();
         let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
-        let mut order = top_k(row, row.len());
+        let mut order = top_k(row, if thresholds.is_some() { row.len() } else { wanted.top_k });
         let mut named = 0;
         order.retain(|class| {
             named += 1;

@@ -257,9 +257,15 @@ pub fn cooled(probability: f32, temperature: f64) -> f32 {
 
 /// The indices of the `k` largest, the largest first; of equals the first first.
 pub fn top_k(probabilities: &[f32], k: usize) -> Vec<usize> {
+    let larger = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b)));
-    order.truncate(k);
+    if k == 0 {
+        order.clear();
+    } else if k < order.len() {
+        order.select_nth_unstable_by(k - 1, larger);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(larger);
     order
 }
 
