@@ -13,7 +13,7 @@ use super::{
     Store,
     datasets::DatasetRow,
     examples::{ExampleRow, hash_of},
-    places::Place,
+    shelves::{Shelf, lost, shelve},
     sql::{self, Builder, value::Value},
     views::ViewKey,
 };
@@ -150,10 +150,7 @@ impl Store {
             }
         }
         if missing > 0 {
-            return Err(StoreError::Damaged {
-                file: "graft.db".into(),
-                reason: format!("{missing} of the embeddings that `{}` needs are not there", dataset.name),
-            });
+            return Err(lost(missing, dataset));
         }
         Ok(features)
     }
@@ -171,33 +168,11 @@ impl Store {
         let dimension = dataset.dimension as usize;
         let mut places = self.places(tenant, dataset, keys).await?;
         places.sort_unstable_by(|a, b| (&a.segment, a.at).cmp(&(&b.segment, b.at)));
-        let mut segments: Vec<Vec<Place>> = Vec::new();
-        for place in places {
-            match segments.last_mut() {
-                Some(last) if last[0].segment == place.segment => last.push(place),
-                _ => segments.push(vec![place]),
-            }
-        }
-        let reads = segments.into_iter().map(move |places| self.read_places(places, dimension));
-        Ok(stream::iter(reads).buffered(READS))
-    }
-
-    /// The rows of the segment that all of `places` are in.
-    async fn read_places(&self, places: Vec<Place>, dimension: usize) -> Result<SegmentRows, StoreError> {
-        let mut rows = SegmentRows { at: Vec::with_capacity(places.len()), numbers: Vec::new() };
-        let Some(Place { segment, checksum, .. }) = places.first() else { return Ok(rows) };
-        let numbers = self.read_segment(segment, checksum, dimension).await?;
-        rows.numbers.reserve(places.len() * dimension);
-        for Place { at, segment, row, .. } in &places {
-            let start = row * dimension;
-            let numbers = numbers.get(start..start + dimension).ok_or_else(|| StoreError::Damaged {
-                file: file(segment),
-                reason: "it has fewer rows than were written".into(),
-            })?;
-            rows.at.push(*at);
-            rows.numbers.extend_from_slice(numbers);
-        }
-        Ok(rows)
+        let read = move |shelf: Shelf| async move {
+            let numbers = self.read_shelf(&shelf).await?;
+            Ok(SegmentRows { at: shelf.wanted, numbers })
+        };
+        Ok(stream::iter(shelve(&places, dimension)).map(read).buffered(READS))
     }
 
     pub(super) async fn read_segment(

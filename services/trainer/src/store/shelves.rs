@@ -29,24 +29,10 @@ impl Store {
         let keys: Vec<ViewKey> = hashes.iter().map(|hash| ViewKey { hash: *hash, view: 0 }).collect();
         let mut places = self.places(tenant, dataset, &keys).await?;
         if places.len() < keys.len() {
-            let missing = keys.len() - places.len();
-            return Err(StoreError::Damaged {
-                file: "graft.db".into(),
-                reason: format!("{missing} of the embeddings that `{}` needs are not there", dataset.name),
-            });
+            return Err(lost(keys.len() - places.len(), dataset));
         }
         places.sort_unstable_by(|a, b| (&a.segment, a.row).cmp(&(&b.segment, b.row)));
-        let of_segment = |places: &[Place]| {
-            let first = places.first()?;
-            Some(Shelf {
-                segment: first.segment.clone(),
-                checksum: first.checksum.clone(),
-                dimension: dataset.dimension as usize,
-                wanted: places.iter().map(|place| place.at).collect(),
-                rows: places.iter().map(|place| place.row).collect(),
-            })
-        };
-        Ok(places.chunk_by(|a, b| a.segment == b.segment).filter_map(of_segment).collect())
+        Ok(shelve(&places, dataset.dimension as usize))
     }
 
     /// The embeddings of a shelf, `[wanted, dimension]`.
@@ -65,5 +51,28 @@ impl Store {
             embeddings.extend_from_slice(row);
         }
         Ok(embeddings)
+    }
+}
+
+/// The shelves of `places`, those of one segment lying together; on each, they stay in their order.
+pub(super) fn shelve(places: &[Place], dimension: usize) -> Vec<Shelf> {
+    let of_segment = |places: &[Place]| {
+        let first = places.first()?;
+        Some(Shelf {
+            segment: first.segment.clone(),
+            checksum: first.checksum.clone(),
+            dimension,
+            wanted: places.iter().map(|place| place.at).collect(),
+            rows: places.iter().map(|place| place.row).collect(),
+        })
+    };
+    places.chunk_by(|a, b| a.segment == b.segment).filter_map(of_segment).collect()
+}
+
+/// The database has lost so many embeddings that `dataset` needs.
+pub(super) fn lost(missing: usize, dataset: &DatasetRow) -> StoreError {
+    StoreError::Damaged {
+        file: "graft.db".into(),
+        reason: format!("{missing} of the embeddings that `{}` needs are not there", dataset.name),
     }
 }
