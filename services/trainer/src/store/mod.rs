@@ -51,7 +51,7 @@ pub mod leases;
 pub mod location;
 mod open;
 #[cfg(test)]
-#[path = "../../tests/place/mod.rs"]
+#[path = "../../tests/api/place/mod.rs"]
 pub(crate) mod place;
 mod places;
 pub mod retry;

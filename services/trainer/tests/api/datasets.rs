@@ -1,20 +1,15 @@
 //! Datasets that grow and change: relabelled, removed, imported again, kept as snapshots; with a scripted extractor.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by it")]
-
-mod peer;
-mod place;
-
 use std::collections::{BTreeMap, HashMap};
 
+use crate::peer::{Trainer, example};
+use crate::place::{Place, in_both};
 use graft_proto::v1::{
     CreateSnapshotRequest, Example, ExampleKey, GetDatasetStatsRequest, GetSnapshotRequest, ListExamplesRequest,
     ListSnapshotsRequest, Outcome, RelabelExamplesRequest, Relabelling, RemoveExamplesRequest, Split, StoredExample,
     example_key,
 };
 use graft_trainer::names::Tenant;
-use peer::{Trainer, example};
-use place::{Place, in_both};
 use proptest::prelude::*;
 use tonic::Code;
 
@@ -153,7 +148,7 @@ async fn duplicates_and_conflicts_are_listed_until_they_are_settled(place: Place
 async fn a_multi_label_dataset_holds_sets(place: Place) {
     let trainer = Trainer::start(&place).await;
     let (tenant, name) = (Tenant::default(), graft_trainer::names::Name::parse("name", "d").unwrap());
-    assert!(trainer.store.create_dataset(&tenant, &name, "net", peer::SPACE, 4, true).await.unwrap());
+    assert!(trainer.store.create_dataset(&tenant, &name, "net", crate::peer::SPACE, 4, true).await.unwrap());
     let labelled = |index, labels: &[&str]| Example {
         label: String::new(),
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
@@ -188,7 +183,7 @@ async fn a_snapshot_stays_as_it_is_while_the_dataset_changes(place: Place) {
     trainer.import("d", &all[..30], 30).await.1.unwrap();
     let first = create().await.unwrap();
     assert_eq!(first, create().await.unwrap(), "the same content is the same snapshot");
-    assert_eq!((first.example_count, first.id.len(), first.space.as_str()), (30, 64, peer::SPACE));
+    assert_eq!((first.example_count, first.id.len(), first.space.as_str()), (30, 64, crate::peer::SPACE));
     let before = trainer.store.examples(dataset.id).await.unwrap();
 
     trainer.import("d", &all[30..], 10).await.1.unwrap();

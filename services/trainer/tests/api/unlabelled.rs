@@ -1,20 +1,15 @@
 //! Examples that wait for a label: said to, kept apart, and labelled in every way that there is; with a scripted extractor.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by it")]
-
-mod peer;
-mod place;
-
 use std::sync::atomic::Ordering;
 
+use crate::peer::{SPACE, Trainer, example};
+use crate::place::{Place, in_both};
 use graft_proto::v1::{
     CreateSnapshotRequest, Dataset, Example, ExampleKey, GetDatasetRequest, GetDatasetStatsRequest,
     ListExamplesRequest, Outcome, RelabelExamplesRequest, Relabelling, RemoveExamplesRequest, Split, StoredExample,
     example_key,
 };
 use graft_trainer::names::{Name, Tenant};
-use peer::{SPACE, Trainer, example};
-use place::{Place, in_both};
 use tonic::Code;
 
 in_both!(

@@ -1,7 +1,5 @@
 //! Training runs on examples with sets of labels: the head, its report and its answers.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
 use futures::TryStreamExt;
 use graft_proto::v1::{Head, HeadKind, Report, Split, TrainingOptions, TrainingRun, TrainingState, WarningKind};
 use graft_trainer::{

@@ -1,10 +1,7 @@
 //! Versions of heads beside each other: measured as their reports say, by the names of labels, also when what they were fitted on is
 //! not there any more.
 
-#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
-mod place;
-
+use crate::place::{Place, in_both};
 use futures::TryStreamExt;
 use graft_proto::v1::{
     CompareHeadsResponse, ComparedHead, EvidenceOptions, Gather, Head, Split, TrainingOptions, TrainingRun,
@@ -17,7 +14,6 @@ use graft_trainer::{
     store::{Store, datasets::DatasetRow, examples::ExampleRow, segments::NewExample},
     train::snapshot::identify,
 };
-use place::{Place, in_both};
 use tokio_util::sync::CancellationToken;
 
 in_both!(

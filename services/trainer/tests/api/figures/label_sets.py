@@ -1,5 +1,5 @@
 """Writes label_sets.json: the figures of scikit-learn, scipy and cleanlab for random predictions of sets of labels, which
-tests/label_sets.rs compares with.
+tests/api/label_sets.rs compares with.
 
 Run in this folder with numpy, scikit-learn, scipy and cleanlab installed: python label_sets.py > label_sets.json
 """

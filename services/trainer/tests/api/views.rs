@@ -1,12 +1,9 @@
 //! Views of examples in imports and fits; with a scripted extractor.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
-mod peer;
-mod place;
-
 use std::{ops::ControlFlow, sync::atomic::Ordering::SeqCst};
 
+use crate::peer::{DIMENSION, Trainer, embedding, example, messages};
+use crate::place::{Place, in_both};
 use graft_proto::v1::{
     Augmentation, AugmentationKind, CreateDatasetRequest, Example, ExampleOutcome, GetDatasetRequest, Outcome, Split,
     import_examples_request::Message,
@@ -17,8 +14,6 @@ use graft_trainer::{
     names::{Name, Tenant},
     store::{datasets::DatasetRow, views::ViewKey},
 };
-use peer::{DIMENSION, Trainer, embedding, example, messages};
-use place::{Place, in_both};
 use tonic::{Code, Status};
 
 in_both!(

@@ -1,11 +1,8 @@
 //! Training runs through restarts, cancelling and damage.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
-mod place;
-
 use std::{fs, time::Duration};
 
+use crate::place::{Place, in_both};
 use futures::TryStreamExt;
 use graft_proto::v1::{Split, TrainingOptions, TrainingRun, TrainingState};
 use graft_trainer::{
@@ -15,7 +12,6 @@ use graft_trainer::{
     runs::Runs,
     store::{Store, examples::ExampleRow, segments::NewExample},
 };
-use place::{Place, in_both};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 

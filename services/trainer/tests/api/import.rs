@@ -1,10 +1,5 @@
 //! Imports with a scripted extractor: one that breaks off, and two imports of the same at once.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
-mod peer;
-mod place;
-
 use std::{
     collections::HashSet,
     sync::{
@@ -14,11 +9,11 @@ use std::{
     time::Duration,
 };
 
+use crate::peer::{DIMENSION, Trainer, embedding, example, messages};
+use crate::place::{Place, in_both};
 use futures::StreamExt;
 use graft_proto::v1::{Embedding, Example, ExampleOutcome, Image, Outcome, image::Source};
 use graft_trainer::{content::ContentHash, names::Tenant};
-use peer::{DIMENSION, Trainer, embedding, example, messages};
-use place::{Place, in_both};
 use tonic::Code;
 
 in_both!(

@@ -1,11 +1,7 @@
 //! Every figure of an evaluation of sets of labels is that of scikit-learn, scipy or cleanlab, on random predictions
 //! (`figures/label_sets.py` made them).
 
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
-
-mod figures;
-
-use figures::{Case, numbers, singles};
+use crate::figures::{Case, numbers, singles};
 use graft_trainer::evaluate::{
     calibration::expected_error,
     ranking::RankingFigures,
@@ -20,7 +16,7 @@ use graft_trainer::evaluate::{
 };
 
 fn cases() -> Vec<Case<bool>> {
-    figures::cases(include_str!("figures/label_sets.json"), "truth", |truth| truth == 1.0)
+    crate::figures::cases(include_str!("figures/label_sets.json"), "truth", |truth| truth == 1.0)
 }
 
 impl Case<bool> {

@@ -1,4 +1,4 @@
-"""Writes metrics.json: the figures of scikit-learn, scipy and cleanlab for random predictions, which tests/metrics.rs
+"""Writes metrics.json: the figures of scikit-learn, scipy and cleanlab for random predictions, which tests/api/metrics.rs
 compares with.
 
 Run in this folder with numpy, scikit-learn, scipy and cleanlab installed: python metrics.py > metrics.json

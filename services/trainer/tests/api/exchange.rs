@@ -1,13 +1,10 @@
 //! Heads that come from elsewhere and go elsewhere, over the wire, with a scripted extractor.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by it")]
-
 #[allow(dead_code, reason = "no image is imported here")]
-mod peer;
-mod place;
-
 use std::collections::HashMap;
 
+use crate::peer::{DIMENSION, Peer, SPACE, serve};
+use crate::place::{Place, in_both};
 use graft_proto::v1::{
     DeleteHeadRequest, ExportHeadRequest, GetHeadRequest, Head, ImportHeadOptions, ImportHeadRequest, WarningKind,
     extractor_service_server::ExtractorServiceServer, head_service_client::HeadServiceClient,
@@ -21,8 +18,6 @@ use graft_trainer::{
     service::heads::Heads,
     store::Store,
 };
-use peer::{DIMENSION, Peer, SPACE, serve};
-use place::{Place, in_both};
 use tonic::{Code, Status, service::Routes, transport::Channel};
 
 in_both!(

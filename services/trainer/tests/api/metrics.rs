@@ -1,11 +1,7 @@
 //! Every figure of an evaluation is that of scikit-learn, scipy or cleanlab, on random predictions (`figures/metrics.py`
 //! made them).
 
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
-
-mod figures;
-
-use figures::{Case, numbers, singles};
+use crate::figures::{Case, numbers, singles};
 use graft_trainer::evaluate::{
     bootstrap::{Rows, intervals},
     calibration,
@@ -22,7 +18,7 @@ use serde_json::Value;
 type Column = fn(&ClassCounts) -> f64;
 
 fn cases() -> Vec<Case<u32>> {
-    figures::cases(include_str!("figures/metrics.json"), "labels", |class| class as u32)
+    crate::figures::cases(include_str!("figures/metrics.json"), "labels", |class| class as u32)
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! End to end: real services in real processes. One program, because linking one for each file took most of the time.
+
+mod aliases;
+mod backbone_bench;
+mod backbone_command;
+mod backbones;
+mod bad_input;
+mod cli;
+mod clocks;
+mod cluster;
+mod crash;
+mod disk_full;
+mod embedding_cache;
+mod export;
+mod extract;
+mod feedback;
+mod garbage;
+mod head_kinds;
+mod hostile_streams;
+mod image_uris;
+mod ingest;
+mod kills;
+mod many_heads;
+mod multi_label;
+mod open_inference;
+mod operate;
+mod report;
+mod spread;
+mod straight_line;
+mod suggest;
+mod traffic;
+mod views;
