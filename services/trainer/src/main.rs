@@ -39,7 +39,13 @@ use graft_trainer::{
     },
     store::{OpenError, Store},
 };
+use tikv_jemallocator::Jemalloc;
 use tonic::{server::NamedService, service::Routes};
+
+/// Weights of thousands of heads lie in pages of 2 MiB, as `.cargo/config.toml` has it: walking them in pages of 4 KiB takes a
+/// third more time.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

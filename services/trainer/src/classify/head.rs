@@ -6,7 +6,7 @@ use graft_chassis::status;
 use graft_proto::v1::{Head, Prediction};
 use tonic::Status;
 
-use super::{resolve::Resolved, rows::Rows, scores::Scores, target::Wanted, traffic::VersionTraffic};
+use super::{labels::Labels, resolve::Resolved, rows::Rows, scores::Scores, target::Wanted, traffic::VersionTraffic};
 use crate::fit::head::{self, Link, top_k};
 
 /// What serving needs of one version of a head, and nothing else.
@@ -17,7 +17,7 @@ pub struct ServedHead {
     /// The embedding space that it classifies.
     pub space: Arc<str>,
     /// Its classes, in the order of its logits.
-    labels: Box<[Box<str>]>,
+    labels: Labels,
     weights: Weights,
     link: Link,
     /// From which probability on each label is given; `None` of heads that give each input one class.
@@ -67,7 +67,7 @@ impl ServedHead {
         Ok(ServedHead {
             name,
             space: resolved.space.clone(),
-            labels: head.labels.into_iter().map(String::into_boxed_str).collect(),
+            labels: head.labels.into_iter().collect(),
             weights,
             link,
             thresholds,
@@ -117,19 +117,33 @@ impl ServedHead {
 
     /// The answers for embeddings of the head's space, one for each of `rows` that lie one after the other.
     pub fn classify(&self, embeddings: &[f32], rows: usize, wanted: Wanted) -> Result<Vec<Answer>, Status> {
+        let mut answers = Vec::with_capacity(rows);
+        self.classify_each(embeddings, rows, wanted, |answer| answers.push(answer))?;
+        Ok(answers)
+    }
+
+    /// The same, each answer given `to` somebody in turn.
+    pub fn classify_each(
+        &self,
+        embeddings: &[f32],
+        rows: usize,
+        wanted: Wanted,
+        to: impl FnMut(Answer),
+    ) -> Result<(), Status> {
         self.check_unknown(wanted)?;
         let probabilities = self.probabilities(embeddings, rows)?;
         self.traffic.count(&probabilities, self.thresholds.as_deref());
-        Ok(self.answers(&probabilities, wanted))
+        self.answers(&probabilities, wanted).for_each(to);
+        Ok(())
     }
 
     /// The same without being counted: nobody has asked.
     pub fn classify_uncounted(&self, embeddings: &[f32], rows: usize, wanted: Wanted) -> Result<Vec<Answer>, Status> {
-        Ok(self.answers(&self.probabilities(embeddings, rows)?, wanted))
+        Ok(self.answers(&self.probabilities(embeddings, rows)?, wanted).collect())
     }
 
     /// Its classes, in the order of its logits.
-    pub fn labels(&self) -> &[Box<str>] {
+    pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
@@ -174,20 +188,21 @@ impl ServedHead {
         }
     }
 
-    fn answers(&self, probabilities: &[f32], wanted: Wanted) -> Vec<Answer> {
-        probabilities.chunks_exact(self.labels.len()).map(|row| self.answer(row, wanted)).collect()
+    fn answers<'a>(&'a self, probabilities: &'a [f32], wanted: Wanted) -> impl Iterator<Item = Answer> + 'a {
+        probabilities.chunks_exact(self.labels.len()).map(move |row| self.answer(row, wanted))
     }
 
     /// The answer that a row of probabilities stands for.
     fn answer(&self, row: &[f32], wanted: Wanted) -> Answer {
         let thresholds = self.thresholds.as_deref();
         let applies = |class: usize| thresholds.is_some_and(|thresholds| row[class] >= thresholds[class]);
-        let mut order = top_k(row, if thresholds.is_some() { row.len() } else { wanted.top_k });
-        let mut named = 0;
-        order.retain(|class| {
-            named += 1;
-            named <= wanted.top_k || applies(*class)
-        });
+        let order = match thresholds {
+            None => top_k(row, wanted.top_k),
+            Some(_) => {
+                let all = top_k(row, row.len()).into_iter().enumerate();
+                all.filter(|(at, class)| *at < wanted.top_k || applies(*class)).map(|(_, class)| class).collect()
+            }
+        };
         let most = order.first().map_or(0.0, |class| f64::from(row[*class]));
         let unknown = wanted.detect_unknown && self.answer_from.is_some_and(|least| most < least);
         let prediction = |class: usize| Prediction {

@@ -24,16 +24,25 @@ pub fn classify(
     wanted: Wanted,
 ) -> Vec<Result<ClassifyResponse, Status>> {
     let sizes: Vec<AtomicUsize> = (0..rows).map(|_| AtomicUsize::new(0)).collect();
-    let answers = candidates.par_iter().map(|candidate| candidate.classify(embeddings, rows, wanted, &sizes));
-    let mut answers: Vec<_> = answers.collect::<Vec<_>>().into_iter().map(Vec::into_iter).collect();
-    let mut response = |size: AtomicUsize| {
-        let classifications: Vec<HeadClassification> = answers.iter_mut().filter_map(Iterator::next).collect();
-        if size.into_inner() > MOST_BYTES {
-            return Err(too_large());
-        }
-        respond(classifications)
+    // Head by head, each with all of its rows.
+    let mut answers = vec![HeadClassification::default(); candidates.len() * rows];
+    let heads = answers.par_chunks_mut(rows.max(1)).zip(candidates);
+    heads.for_each(|(answers, candidate)| candidate.classify(embeddings, wanted, answers, &sizes));
+    let responses = by_row(answers, rows).into_iter().zip(sizes);
+    let respond = |(classifications, size): (_, AtomicUsize)| {
+        if size.into_inner() > MOST_BYTES { Err(too_large()) } else { respond(classifications) }
     };
-    sizes.into_iter().map(&mut response).collect()
+    responses.map(respond).collect()
+}
+
+/// What lies head by head, row by row.
+fn by_row(answers: Vec<HeadClassification>, rows: usize) -> Vec<Vec<HeadClassification>> {
+    if rows == 1 {
+        return vec![answers];
+    }
+    let mut all: Vec<Vec<HeadClassification>> = vec![Vec::with_capacity(answers.len() / rows.max(1)); rows];
+    answers.into_iter().enumerate().for_each(|(at, answer)| all[at % rows].push(answer));
+    all
 }
 
 /// What none of the heads can answer is refused as a whole.
@@ -51,39 +60,28 @@ fn too_large() -> Status {
 }
 
 impl Candidate {
-    /// An answer for each row. Where the answers of a row are too many already, nothing is added.
-    fn classify(
-        &self,
-        embeddings: &[f32],
-        rows: usize,
-        wanted: Wanted,
-        sizes: &[AtomicUsize],
-    ) -> Vec<HeadClassification> {
-        let found = match &self.head {
-            Ok(head) => head.classify(embeddings, rows, wanted).map(|answers| (&head.name, answers)),
-            Err(status) => Err(status.clone()),
-        };
-        let all: Vec<HeadClassification> = match found {
-            Ok((name, answers)) => {
-                let one = |Answer { predictions, unknown }| HeadClassification {
-                    head: name.clone(),
-                    predictions,
-                    unknown,
-                    error: None,
-                };
-                answers.into_iter().map(one).collect()
-            }
-            Err(status) => {
-                let (head, error) = (self.name.to_string(), Some(status::to_item_error(&status)));
-                vec![HeadClassification { head, error, ..Default::default() }; rows]
-            }
-        };
-        let within = |(one, size): (HeadClassification, &AtomicUsize)| {
-            let bytes = one.encoded_len() + FRAME_BYTES;
+    /// Its answer for each row. Where the answers of a row are too many already, nothing is said.
+    fn classify(&self, embeddings: &[f32], wanted: Wanted, answers: &mut [HeadClassification], sizes: &[AtomicUsize]) {
+        let rows = answers.len();
+        let mut places = answers.iter_mut();
+        let answered = self.head.as_ref().map_err(Clone::clone).and_then(|head| {
+            head.classify_each(embeddings, rows, wanted, |Answer { predictions, unknown }| {
+                if let Some(place) = places.next() {
+                    *place = HeadClassification { head: head.name.clone(), predictions, unknown, error: None };
+                }
+            })
+        });
+        if let Err(status) = answered {
+            let (head, error) = (self.name.to_string(), Some(status::to_item_error(&status)));
+            answers.fill(HeadClassification { head, error, ..Default::default() });
+        }
+        for (answer, size) in answers.iter_mut().zip(sizes) {
+            let bytes = answer.encoded_len() + FRAME_BYTES;
             let before = size.fetch_add(bytes, Ordering::Relaxed);
-            if before + bytes > MOST_BYTES { HeadClassification::default() } else { one }
-        };
-        all.into_iter().zip(sizes).map(within).collect()
+            if before + bytes > MOST_BYTES {
+                *answer = HeadClassification::default();
+            }
+        }
     }
 }
 

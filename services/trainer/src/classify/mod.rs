@@ -23,6 +23,7 @@ use crate::names::{HeadRef, Tenant};
 pub mod cache;
 pub mod head;
 pub mod kept;
+pub mod labels;
 pub mod many;
 pub mod pool;
 pub mod resolve;

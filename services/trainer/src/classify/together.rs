@@ -61,10 +61,16 @@ impl HeadCache {
         target: &Target,
         space: &str,
         wanted: Wanted,
-    ) -> Result<Vec<Candidate>, Status> {
+    ) -> Result<Arc<[Candidate]>, Status> {
         let mut tries = 0;
         loop {
             tries += 1;
+            let versions = self.all_of_its_space(tenant, target, space).await?;
+            let losses = self.0.kept.lock().losses();
+            if let Some(group) = versions.as_ref().and_then(|versions| self.0.kept.lock().group(versions)) {
+                wanted.check_fit(group.len())?;
+                return Ok(group);
+            }
             let mut named = self.resolve(tenant, target).await?;
             wanted.check_fit(named.len())?;
             named.iter_mut().for_each(|named| named.check_space(space));
@@ -76,8 +82,32 @@ impl HeadCache {
             }
             if !gone || tries == TRIES {
                 let candidates = named.into_iter().zip(found);
-                return Ok(candidates.filter_map(|(named, found)| named.candidate(found, target)).collect());
+                let candidates: Arc<[Candidate]> =
+                    candidates.filter_map(|(named, found)| named.candidate(found, target)).collect();
+                if let Some(versions) = versions
+                    && candidates.iter().all(|candidate| candidate.head.is_ok())
+                {
+                    self.0.kept.lock().remember(versions, candidates.clone(), losses);
+                }
+                return Ok(candidates);
             }
+        }
+    }
+
+    /// The versions of all heads of `space`, if that is what `target` asks.
+    async fn all_of_its_space(
+        &self,
+        tenant: &Tenant,
+        target: &Target,
+        space: &str,
+    ) -> Result<Option<Arc<[Resolved]>>, Status> {
+        match target {
+            Target::Every(every) if every.space == space => {
+                let found = self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?;
+                check_count(found.len(), every)?;
+                Ok(Some(found))
+            }
+            _ => Ok(None),
         }
     }
 

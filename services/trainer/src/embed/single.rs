@@ -40,8 +40,8 @@ pub(super) async fn embed(pool: &Pool, wanted: Wanted, image: Image) -> Result<V
 async fn embed_at(member: Arc<Member>, wanted: Wanted, image: Image) -> Result<Vec<f32>, Failure> {
     let mut outstanding = Outstanding::new(member.clone());
     outstanding.add();
-    let (images, mut answers) = open(&member, &wanted).await?;
-    images.send(vec![ExtractItem { id: "1".to_owned(), image: Some(image), without_views: false }]);
+    let item = ExtractItem { id: "1".to_owned(), image: Some(image), without_views: false };
+    let (images, mut answers) = open(&member, &wanted, vec![item]).await?;
     drop(images);
     match answers.next().await? {
         Some(Answer::Embedded(mut rows)) if rows.len() == 1 => {

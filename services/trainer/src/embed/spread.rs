@@ -251,7 +251,7 @@ impl Spread {
 /// Open a stream to `member`, and tell what happens on it.
 async fn follow(link: u64, member: Arc<Member>, wanted: Arc<Wanted>, tell: mpsc::Sender<(u64, Event)>) {
     let told = async {
-        let (images, mut answers) = match stream::open(&member, &wanted).await {
+        let (images, mut answers) = match stream::open(&member, &wanted, Vec::new()).await {
             Ok(open) => open,
             Err(failure) => return tell.send((link, Event::Ended(failure))).await,
         };

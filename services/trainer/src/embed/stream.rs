@@ -40,11 +40,12 @@ pub struct Images(mpsc::UnboundedSender<ExtractRequest>);
 #[derive(Debug)]
 pub struct Answers(Streaming<ExtractResponse>);
 
-/// Open a stream to `member`, once it takes it.
+/// Open a stream to `member`, once it takes it. The `first` images are on their way before it has said so: one that is alone need
+/// not wait for that.
 ///
 /// # Errors
 /// Why it does not.
-pub async fn open(member: &Member, wanted: &Wanted) -> Result<(Images, Answers), Failure> {
+pub async fn open(member: &Member, wanted: &Wanted, first: Vec<ExtractItem>) -> Result<(Images, Answers), Failure> {
     let (requests, receiver) = mpsc::unbounded_channel();
     let options = ExtractOptions {
         backbone: wanted.backbone.clone(),
@@ -55,13 +56,17 @@ pub async fn open(member: &Member, wanted: &Wanted) -> Result<(Images, Answers),
     };
     // The receiver lives until the call below, so there is nobody to refuse.
     let _ = requests.send(ExtractRequest { message: Some(extract_request::Message::Options(options)) });
+    let images = Images(requests);
+    if !first.is_empty() {
+        images.send(first);
+    }
     let mut request = Request::new(UnboundedReceiverStream::new(receiver));
     if let Some(deadline) = wanted.deadline {
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
     }
     let mut client = member.client();
     match tokio::time::timeout(BEGIN, client.extract(request)).await {
-        Ok(Ok(answers)) => Ok((Images(requests), Answers(answers.into_inner()))),
+        Ok(Ok(answers)) => Ok((images, Answers(answers.into_inner()))),
         Ok(Err(status)) => Err(match Failure::of_call(status) {
             Failure::Refused(status) => Failure::Refused(refusal(&member.url, &wanted.space, status)),
             other => other,

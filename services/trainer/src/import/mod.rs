@@ -37,6 +37,8 @@ mod write;
 /// written again and again.
 const SEGMENT: usize = 4096;
 const SEGMENT_BYTES: usize = 10 << 20;
+/// Segments that are written at once: the file of one while the rows of the other are.
+const WRITES: usize = 2;
 /// How long an embedding may wait for its segment to fill: what a crash loses must be embedded again.
 const WAIT: Duration = Duration::from_millis(500);
 /// Images at the extractors, at the most, for each of them that there is, and their bytes.
@@ -69,8 +71,8 @@ pub struct Import {
     /// What waits to be written, and since when.
     ready: Vec<NewExample>,
     ready_bytes: usize,
-    /// What is being written.
-    writing: Option<JoinHandle<Written>>,
+    /// What is being written, the first to be told first.
+    writing: VecDeque<JoinHandle<Written>>,
     since: Option<Instant>,
     /// Images on their way, so that the same one is not embedded twice, and how each came once more meanwhile.
     under_way: HashMap<ContentHash, Vec<ExampleRow>>,
@@ -113,7 +115,7 @@ impl Import {
             backlog: VecDeque::new(),
             ready: Vec::new(),
             ready_bytes: 0,
-            writing: None,
+            writing: VecDeque::new(),
             since: None,
             under_way: HashMap::new(),
             later: 0,
@@ -126,7 +128,7 @@ impl Import {
     pub async fn run(mut self, requests: Streaming<ImportExamplesRequest>) {
         let ended = self.pump(requests).await;
         let flushed = match self.flush().await {
-            Ok(()) => self.finish_writing().await,
+            Ok(()) => self.finish_writing(0).await,
             failed => failed,
         };
         if let Err(status) = ended.and(flushed) {

@@ -1,5 +1,7 @@
 //! Writes what is ready, and says so once it is on disk.
 
+use std::collections::VecDeque;
+
 use graft_chassis::status;
 use graft_proto::v1::{ExampleOutcome, Outcome, Split};
 use tokio::{
@@ -9,7 +11,7 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    Import, appearance,
+    Import, WRITES, appearance,
     outcome::{outcome, rejected, same_image, too_many_labels},
 };
 use crate::{
@@ -26,12 +28,12 @@ use crate::{
 /// What was to be written, and what became of each: see [`Store::add`](crate::store::Store::add).
 pub(super) type Written = (Vec<NewExample>, Result<Option<Vec<Added>>, StoreError>);
 
-/// What is being written, once it is.
-pub(super) async fn next(writing: &mut Option<JoinHandle<Written>>) -> Result<Written, JoinError> {
-    match writing {
+/// What is written first of what is being written, once it is.
+pub(super) async fn next(writing: &mut VecDeque<JoinHandle<Written>>) -> Result<Written, JoinError> {
+    match writing.front_mut() {
         Some(handle) => {
             let written = handle.await;
-            *writing = None;
+            writing.pop_front();
             written
         }
         None => std::future::pending().await,
@@ -45,15 +47,15 @@ impl Import {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Begin to write what is ready, once what was begun before is written. More is read in the meantime.
+    /// Begin to write what is ready, once there is room for it. More is read in the meantime.
     pub(super) async fn flush(&mut self) -> Result<(), Status> {
-        self.finish_writing().await?;
         self.since = None;
         self.ready_bytes = 0;
         let examples = std::mem::take(&mut self.ready);
         if !examples.is_empty() {
+            self.finish_writing(WRITES - 1).await?;
             let (store, tenant, dataset) = (self.store.clone(), self.tenant.clone(), self.dataset.clone());
-            self.writing = Some(tokio::spawn(async move {
+            self.writing.push_back(tokio::spawn(async move {
                 let added = store.add(&tenant, &dataset, &examples).await;
                 (examples, added)
             }));
@@ -61,13 +63,13 @@ impl Import {
         Ok(())
     }
 
-    /// Wait until what was begun to be written is, then say so.
-    pub(super) async fn finish_writing(&mut self) -> Result<(), Status> {
-        if self.writing.is_none() {
-            return Ok(());
+    /// Wait until no more than `left` are being written, and say so of the others.
+    pub(super) async fn finish_writing(&mut self, left: usize) -> Result<(), Status> {
+        while self.writing.len() > left {
+            let written = next(&mut self.writing).await;
+            self.written(written).await?;
         }
-        let written = next(&mut self.writing).await;
-        self.written(written).await
+        Ok(())
     }
 
     /// Say what was written.

@@ -30,8 +30,10 @@ const CONNECTIONS: u32 = 8;
 /// Pages of 4 KiB that are written to SQLite's log before they are put in their places. Rows of examples lie everywhere, by their
 /// hashes: the more of them come together, the fewer pages are written twice.
 const LOG_PAGES: &str = "16384";
-/// Pages of 4 KiB that each connection to SQLite keeps in memory, at the most.
+/// Pages of 4 KiB that each connection to SQLite keeps in memory, at the most; and the one that writes, which comes by most of them
+/// again and again.
 const CACHE_PAGES: &str = "8192";
+const WRITER_CACHE_PAGES: &str = "16384";
 /// Connections to PostgreSQL, each a process there.
 const SERVER_CONNECTIONS: u32 = 16;
 /// How long a writer of SQLite waits for another.
@@ -194,7 +196,7 @@ async fn open_file(folder: &Path) -> Result<Pool, StoreError> {
         .max_connections(1)
         .acquire_timeout(BUSY)
         .after_release(|connection, _| Box::pin(has_ended(connection)))
-        .connect_with(options.clone())
+        .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_PAGES))
         .await?;
     sqlx::migrate!("migrations/sqlite").run(&writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;

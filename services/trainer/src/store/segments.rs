@@ -106,7 +106,8 @@ impl Store {
         let id = Uuid::now_v7().to_string();
         let damaged =
             |error: safetensors::SafeTensorError| StoreError::Damaged { file: file(&id), reason: error.to_string() };
-        let data = rows.iter().map(|row| bytes(row)).collect::<Vec<_>>().concat();
+        let mut data = Vec::with_capacity(rows.len() * dimension * size_of::<f32>());
+        rows.iter().for_each(|row| data.extend_from_slice(&bytes(row)));
         let tensor = TensorView::new(Dtype::F32, vec![rows.len(), dimension], &data).map_err(damaged)?;
         let metadata = HashMap::from([("space".to_owned(), space.to_owned())]);
         let segment = safetensors::serialize([(TENSOR, tensor)], Some(metadata)).map_err(damaged)?;

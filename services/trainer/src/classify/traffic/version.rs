@@ -43,7 +43,7 @@ struct Counts {
     /// How often each class was predicted, or each label given.
     classes: Box<[u32]>,
     /// How often the confidence was in each bin: of the predicted class, or of each label.
-    confidence: [u64; BINS],
+    confidence: [u32; BINS],
     confidence_sum: f64,
 }
 
@@ -147,7 +147,8 @@ impl VersionTraffic {
             let windows = &seen.windows;
             let classes: Vec<u64> =
                 (0..self.classes).map(|class| windows.sum(|counts| u64::from(counts.classes[class]))).collect();
-            let confidence: Vec<u64> = (0..BINS).map(|bin| windows.sum(|counts| counts.confidence[bin])).collect();
+            let confidence: Vec<u64> =
+                (0..BINS).map(|bin| windows.sum(|counts| u64::from(counts.confidence[bin]))).collect();
             let answers: u64 = windows.sum(|counts| counts.answers);
             (answers, seen.all, classes, confidence, windows.sum::<f64>(|counts| counts.confidence_sum))
         };

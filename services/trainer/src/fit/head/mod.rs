@@ -258,6 +258,9 @@ pub fn cooled(probability: f32, temperature: f64) -> f32 {
 /// The indices of the `k` largest, the largest first; of equals the first first.
 pub fn top_k(probabilities: &[f32], k: usize) -> Vec<usize> {
     let larger = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
+    if k == 1 {
+        return (0..probabilities.len()).min_by(larger).into_iter().collect();
+    }
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     if k == 0 {
         order.clear();

@@ -37,7 +37,7 @@ pub fn model(model: &Model) -> ModelMetadataResponse {
         properties: BTreeMap::from([
             ("embedding_space".to_owned(), model.space().to_owned()),
             ("inputs".to_owned(), inputs),
-            ("labels".to_owned(), json!(model.labels()).to_string()),
+            ("labels".to_owned(), json!(model.labels().iter().collect::<Vec<_>>()).to_string()),
             ("multi_label".to_owned(), model.gives_several().to_string()),
         ]),
     }

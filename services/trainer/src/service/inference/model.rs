@@ -6,7 +6,7 @@ use graft_chassis::status;
 use tonic::Status;
 
 use crate::{
-    classify::{HeadCache, Scores, ServedHead, Wanted},
+    classify::{HeadCache, Scores, ServedHead, Wanted, labels::Labels},
     names::{HeadRef, Tenant},
     service::classifier::backbone,
 };
@@ -49,7 +49,7 @@ impl Model {
     }
 
     /// Its classes, in the order of its numbers.
-    pub fn labels(&self) -> &[Box<str>] {
+    pub fn labels(&self) -> &Labels {
         self.0.labels()
     }
 

@@ -7,7 +7,10 @@ use graft_proto::inference::model_infer_request::InferRequestedOutputTensor;
 use serde_json::json;
 use tonic::Status;
 
-use crate::{classify::Scores, fit::head::top_k};
+use crate::{
+    classify::{Scores, labels},
+    fit::head::top_k,
+};
 
 /// An output of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +102,14 @@ pub fn wanted(named: &[InferRequestedOutputTensor], gives_several: bool) -> Resu
 /// The tensors that are wanted of the scores of `rows` embeddings.
 pub fn tensors(
     wanted: &[Wanted],
-    labels: &[Box<str>],
+    labels: &labels::Labels,
     rows: usize,
     scores: &Scores,
 ) -> Result<Vec<outputs::Output>, Status> {
     wanted.iter().map(|wanted| tensor(*wanted, labels, rows, scores)).collect()
 }
 
-fn tensor(wanted: Wanted, labels: &[Box<str>], rows: usize, scores: &Scores) -> Result<outputs::Output, Status> {
+fn tensor(wanted: Wanted, labels: &labels::Labels, rows: usize, scores: &Scores) -> Result<outputs::Output, Status> {
     let Wanted { output, classes } = wanted;
     let (mut datatype, mut shape) = (output.datatype(), output.shape(rows as i64, labels.len()));
     let numbers = if output == Logits { &scores.logits } else { &scores.probabilities };
@@ -126,27 +129,27 @@ fn tensor(wanted: Wanted, labels: &[Box<str>], rows: usize, scores: &Scores) -> 
 }
 
 /// The `classes` largest numbers of each row, the largest first, as Triton writes them: `0.981250:3:boot`.
-fn in_words(numbers: &[f32], labels: &[Box<str>], classes: usize) -> Result<Bytes, Status> {
+fn in_words(numbers: &[f32], labels: &labels::Labels, classes: usize) -> Result<Bytes, Status> {
     let rows = numbers.chunks_exact(labels.len().max(1));
     let words = rows.flat_map(|row| {
         let order = top_k(row, classes).into_iter();
-        order.map(move |class| format!("{:.6}:{class}:{}", row[class], labels[class]))
+        order.map(move |class| format!("{:.6}:{class}:{}", row[class], &labels[class]))
     });
     bytes(words)
 }
 
 /// The label of the largest number of a row.
-fn first<'a>(row: &[f32], labels: &'a [Box<str>]) -> &'a str {
-    top_k(row, 1).first().map_or("", |class| &*labels[*class])
+fn first<'a>(row: &[f32], labels: &'a labels::Labels) -> &'a str {
+    top_k(row, 1).first().map_or("", |class| &labels[*class])
 }
 
 /// The labels that apply to each row, as a JSON array, the most probable first.
-fn that_apply(probabilities: &[f32], applies: &[bool], labels: &[Box<str>]) -> Result<Bytes, Status> {
+fn that_apply(probabilities: &[f32], applies: &[bool], labels: &labels::Labels) -> Result<Bytes, Status> {
     let classes = labels.len().max(1);
     let rows = probabilities.chunks_exact(classes).zip(applies.chunks_exact(classes));
     bytes(rows.map(|(row, applies)| {
         let order = top_k(row, row.len()).into_iter().filter(|class| applies[*class]);
-        json!(order.map(|class| &*labels[class]).collect::<Vec<_>>()).to_string()
+        json!(order.map(|class| &labels[class]).collect::<Vec<_>>()).to_string()
     }))
 }
 
@@ -164,8 +167,8 @@ mod tests {
         InferRequestedOutputTensor { name: name.to_owned(), parameters: BTreeMap::from_iter(parameters) }
     }
 
-    fn labels() -> Vec<Box<str>> {
-        vec!["a".into(), "b:c".into(), "\"d\"".into()]
+    fn labels() -> labels::Labels {
+        ["a", "b:c", "\"d\""].map(str::to_owned).into_iter().collect()
     }
 
     /// Two rows.

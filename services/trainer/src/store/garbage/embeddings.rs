@@ -10,12 +10,14 @@ use crate::{
         Store,
         examples::{ROWS_AT_ONCE, hash_of},
         segments::push_hashes,
-        sql::{self, Builder, Row, value::Value},
+        sql::{self, Builder, value::Value},
     },
 };
 
-/// Embeddings without an example that are looked at together: the snapshots are read for each so many.
-const PAGE: u32 = 100_000;
+/// Embeddings that are looked at together.
+const PAGE: u32 = 50_000;
+/// Candidates that are removed together: the snapshots are read for each so many.
+const TOGETHER: usize = 100_000;
 
 /// An embedding without an example, as it was when it was read.
 #[derive(Clone, Debug)]
@@ -26,6 +28,12 @@ pub(super) struct Candidate {
 
 /// Tenant and space.
 type Of = (String, String);
+
+/// Candidates by where they are.
+type Candidates = BTreeMap<Of, HashMap<ContentHash, Candidate>>;
+
+/// The key of an embedding: tenant, space and hash. Embeddings are looked at in its order.
+type Key = (String, String, Vec<u8>);
 
 /// How many rows of each segment are gone.
 pub type Gone = HashMap<String, u64>;
@@ -38,41 +46,26 @@ impl Store {
         dry_run: bool,
         to: &mut Collected,
     ) -> Result<Gone, StoreError> {
-        let mut after = (String::new(), String::new(), Vec::new());
-        let mut gone = Gone::new();
+        let (mut after, mut gone) = (Key::default(), Gone::new());
+        let mut candidates = Candidates::new();
         loop {
-            let rows = self.embeddings_without_an_example(&after).await?;
-            let Some(last) = rows.last() else { break };
-            after = (last.try_get("tenant")?, last.try_get("space")?, last.try_get("hash")?);
-            let mut candidates: BTreeMap<Of, HashMap<ContentHash, Candidate>> = BTreeMap::new();
-            for row in &rows {
-                let of = (row.try_get("tenant")?, row.try_get("space")?);
-                let candidate = Candidate { segment: row.try_get("segment")?, uses: row.try_get("uses")? };
-                candidates.entry(of).or_default().insert(hash_of(row)?, candidate);
-            }
-            // After the candidates.
-            for (of, mut candidates) in candidates {
-                self.spare_those_of_snapshots(&of, &mut candidates).await?;
-                let candidates: Vec<(ContentHash, Candidate)> = candidates.into_iter().collect();
-                for some in candidates.chunks(ROWS_AT_ONCE) {
-                    for (segment, rows) in self.remove_embeddings(&of, some, dry_run).await? {
-                        to.embeddings += rows;
-                        to.embedding_bytes += rows * sizes.row(&segment);
-                        *gone.entry(segment).or_default() += rows;
-                    }
+            let more = self.look_further(&mut after, &mut candidates).await?;
+            if !more || candidates.values().map(HashMap::len).sum::<usize>() >= TOGETHER {
+                for (of, candidates) in std::mem::take(&mut candidates) {
+                    self.remove_candidates(&of, candidates, sizes, dry_run, &mut gone, to).await?;
                 }
             }
+            if !more {
+                return Ok(if dry_run { gone } else { Gone::new() });
+            }
         }
-        Ok(if dry_run { gone } else { Gone::new() })
     }
 
-    async fn embeddings_without_an_example(&self, after: &(String, String, Vec<u8>)) -> Result<Vec<Row>, StoreError> {
+    /// Add the candidates among the next embeddings. `false` if there are no more embeddings.
+    async fn look_further(&self, after: &mut Key, candidates: &mut Candidates) -> Result<bool, StoreError> {
         let rows = sql::query(
-            "SELECT m.tenant AS tenant, m.space AS space, m.hash AS hash, m.segment AS segment, m.uses AS uses
-             FROM embeddings m WHERE (m.tenant, m.space, m.hash) > (?, ?, ?) AND NOT EXISTS (
-                 SELECT 1 FROM examples e JOIN datasets d ON d.id = e.dataset
-                 WHERE e.hash = m.hash AND d.tenant = m.tenant AND d.space = m.space)
-             ORDER BY m.tenant, m.space, m.hash LIMIT ?",
+            "SELECT tenant, space, hash, segment, uses FROM embeddings WHERE (tenant, space, hash) > (?, ?, ?)
+             ORDER BY tenant, space, hash LIMIT ?",
         )
         .bind(&after.0)
         .bind(&after.1)
@@ -80,7 +73,67 @@ impl Store {
         .bind(PAGE)
         .fetch_all(&self.sql)
         .await?;
-        Ok(rows)
+        let Some(last) = rows.last() else { return Ok(false) };
+        *after = (last.try_get("tenant")?, last.try_get("space")?, last.try_get("hash")?);
+        let mut looked_at: BTreeMap<Of, Vec<(ContentHash, Candidate)>> = BTreeMap::new();
+        for row in &rows {
+            let candidate = Candidate { segment: row.try_get("segment")?, uses: row.try_get("uses")? };
+            let of = (row.try_get("tenant")?, row.try_get("space")?);
+            looked_at.entry(of).or_default().push((hash_of(row)?, candidate));
+        }
+        // After the embeddings.
+        for (of, all) in looked_at {
+            let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else { continue };
+            let used = self.examples_between(&of, first, last).await?;
+            let unused: Vec<_> = all.into_iter().filter(|(hash, _)| !used.contains(hash)).collect();
+            if !unused.is_empty() {
+                candidates.entry(of).or_default().extend(unused);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The images of all datasets of a space, from one hash to another. Both tables lie in the order of the hashes, so that no
+    /// index by hash alone is needed: it would make an import a third slower.
+    async fn examples_between(
+        &self,
+        (tenant, space): &Of,
+        first: &ContentHash,
+        last: &ContentHash,
+    ) -> Result<HashSet<ContentHash>, StoreError> {
+        let rows = sql::query(
+            "SELECT DISTINCT e.hash AS hash FROM datasets d CROSS JOIN examples e
+             WHERE d.tenant = ? AND d.space = ? AND e.dataset = d.id AND e.hash BETWEEN ? AND ?",
+        )
+        .bind(tenant)
+        .bind(space)
+        .bind(&first.as_bytes()[..])
+        .bind(&last.as_bytes()[..])
+        .fetch_all(&self.sql)
+        .await?;
+        rows.iter().map(hash_of).collect()
+    }
+
+    /// Remove the candidates that no snapshot names.
+    async fn remove_candidates(
+        &self,
+        of: &Of,
+        mut candidates: HashMap<ContentHash, Candidate>,
+        sizes: &Sizes,
+        dry_run: bool,
+        gone: &mut Gone,
+        to: &mut Collected,
+    ) -> Result<(), StoreError> {
+        self.spare_those_of_snapshots(of, &mut candidates).await?;
+        let candidates: Vec<(ContentHash, Candidate)> = candidates.into_iter().collect();
+        for some in candidates.chunks(ROWS_AT_ONCE) {
+            for (segment, rows) in self.remove_embeddings(of, some, dry_run).await? {
+                to.embeddings += rows;
+                to.embedding_bytes += rows * sizes.row(&segment);
+                *gone.entry(segment).or_default() += rows;
+            }
+        }
+        Ok(())
     }
 
     /// Take those out that a snapshot names.

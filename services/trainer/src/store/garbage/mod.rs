@@ -11,7 +11,7 @@
 //! Any number of trainers collect, import, train and delete at once, and no lock is held while a collection looks around. So what
 //! it found may have changed when it removes, and each removal is on condition that it has not:
 //!
-//! - **Embeddings.** A candidate has no example at the moment that it is read with its `uses` and its segment. Whoever adds an
+//! - **Embeddings.** A candidate is read with its `uses` and its segment, and has no example a moment later. Whoever adds an
 //!   example raises `uses` in the transaction that adds it (`add.rs`), which waits for a removal of the same row, and a removal
 //!   for it; it embeds anew what is gone by then. The removal asks that `uses` and segment are as they were: so no example was
 //!   added since, whatever was removed again. (The segment tells a row that was collected by another and embedded anew.)
