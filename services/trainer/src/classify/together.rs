@@ -255,7 +255,10 @@ mod tests {
     async fn found(heads: &HeadCache, target: &Target) -> Vec<Result<String, tonic::Code>> {
         let wanted = Wanted { top_k: 1, detect_unknown: false };
         let found = heads.many(&Tenant::default(), target, SPACE, wanted).await.unwrap();
-        found.into_iter().map(|one| one.head.map(|head| head.name.clone()).map_err(|status| status.code())).collect()
+        found
+            .iter()
+            .map(|one| one.head.as_ref().map(|head| head.name.clone()).map_err(|status| status.code()))
+            .collect()
     }
 
     fn ok(name: &str) -> Result<String, tonic::Code> {

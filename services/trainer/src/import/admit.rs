@@ -40,9 +40,7 @@ impl Import {
             }
             self.admit(chunk).await?;
             // A message may hold far more small images than a segment does.
-            if self.fills_a_segment() {
-                self.flush().await?;
-            }
+            self.begin_writes(false).await?;
         }
     }
 

@@ -6,24 +6,21 @@
 //!
 //! # Layout
 //! - [`intake`] checks one example. [`balance`] chooses the splits that were not given.
-//! - `admit` takes examples in, `traffic` is to the extractor and back, `write` stores what came.
+//! - `admit` takes examples in, `traffic` is to the extractor and back, `write` stores what came, by way of `writes`.
 //! - [`outcome`](mod@outcome) says what became of it.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use graft_proto::v1::{ExampleOutcome, Image, ImportExamplesRequest, ImportExamplesResponse};
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 use tonic::{Status, Streaming};
 
-use self::{balance::Balance, outcome::count, write::Written};
+use self::{balance::Balance, outcome::count, writes::Writes};
 use crate::{
     content::ContentHash,
     embed::{self, Embedding, Extractor},
     names::Tenant,
-    store::{Store, appearances::Appearance, datasets::DatasetRow, examples::ExampleRow, segments::NewExample},
+    store::{Store, appearances::Appearance, datasets::DatasetRow, examples::ExampleRow},
 };
 
 mod admit;
@@ -32,15 +29,8 @@ pub mod intake;
 pub mod outcome;
 mod traffic;
 mod write;
+mod writes;
 
-/// Examples, and bytes of embeddings, that are written at once, at about the most: the more, the fewer pages of the database are
-/// written again and again.
-const SEGMENT: usize = 4096;
-const SEGMENT_BYTES: usize = 10 << 20;
-/// Segments that are written at once: the file of one while the rows of the other are.
-const WRITES: usize = 2;
-/// How long an embedding may wait for its segment to fill: what a crash loses must be embedded again.
-const WAIT: Duration = Duration::from_millis(500);
 /// Images at the extractors, at the most, for each of them that there is, and their bytes.
 const IMAGES_OUT: usize = 256;
 const BYTES_OUT: usize = 64 << 20;
@@ -68,12 +58,7 @@ pub struct Import {
     sent: u64,
     /// Read and checked, but not sent to the extractor yet.
     backlog: VecDeque<(Waiting, Image)>,
-    /// What waits to be written, and since when.
-    ready: Vec<NewExample>,
-    ready_bytes: usize,
-    /// What is being written, the first to be told first.
-    writing: VecDeque<JoinHandle<Written>>,
-    since: Option<Instant>,
+    writes: Writes,
     /// Images on their way, so that the same one is not embedded twice, and how each came once more meanwhile.
     under_way: HashMap<ContentHash, Vec<ExampleRow>>,
     /// How many later appearances there are in all.
@@ -113,10 +98,7 @@ impl Import {
             bytes_out: 0,
             sent: 0,
             backlog: VecDeque::new(),
-            ready: Vec::new(),
-            ready_bytes: 0,
-            writing: VecDeque::new(),
-            since: None,
+            writes: Writes::default(),
             under_way: HashMap::new(),
             later: 0,
             labels,
@@ -127,10 +109,7 @@ impl Import {
     /// Import everything that `requests` brings. What has arrived from the extractor is stored even if the rest fails.
     pub async fn run(mut self, requests: Streaming<ImportExamplesRequest>) {
         let ended = self.pump(requests).await;
-        let flushed = match self.flush().await {
-            Ok(()) => self.finish_writing(0).await,
-            failed => failed,
-        };
+        let flushed = self.finish_writes().await;
         if let Err(status) = ended.and(flushed) {
             // Nobody reads any more: then there is nobody to tell.
             let _ = self.outcomes.send(Err(status)).await;
@@ -144,25 +123,18 @@ impl Import {
             if !more && self.backlog.is_empty() && self.out.is_empty() {
                 return Ok(());
             }
-            let due = self.since.map(|since| since + WAIT);
+            let due = self.writes.due();
             tokio::select! {
                 request = requests.message(), if more && self.backlog.is_empty() && self.later < LATER => match request? {
                     Some(request) => self.read(request).await?,
                     None => more = false,
                 },
                 answer = embed::next(&mut self.embedding), if !self.out.is_empty() => self.take(answer?).await?,
-                written = write::next(&mut self.writing) => self.written(written).await?,
+                done = self.writes.next() => self.written(done).await?,
                 () = sleep_until(due) => {}
             }
-            if self.fills_a_segment() || due.is_some_and(|due| due <= Instant::now()) {
-                self.flush().await?;
-            }
+            self.begin_writes(false).await?;
         }
-    }
-
-    /// Whether what is ready makes a segment.
-    fn fills_a_segment(&self) -> bool {
-        self.ready.len() >= SEGMENT || self.ready_bytes >= SEGMENT_BYTES
     }
 
     async fn tell(&self, mut outcomes: Vec<ExampleOutcome>) -> Result<(), Status> {

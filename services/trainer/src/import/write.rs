@@ -1,82 +1,69 @@
 //! Writes what is ready, and says so once it is on disk.
 
-use std::collections::VecDeque;
-
 use graft_chassis::status;
 use graft_proto::v1::{ExampleOutcome, Outcome, Split};
-use tokio::{
-    task::{JoinError, JoinHandle},
-    time::Instant,
-};
+use tokio::task::JoinError;
 use tonic::Status;
 
 use super::{
-    Import, WRITES, appearance,
+    Import, appearance,
     outcome::{outcome, rejected, same_image, too_many_labels},
+    writes::Done,
 };
 use crate::{
     content::ContentHash,
-    error::StoreError,
     store::{
-        add::Added,
+        add::{Added, Filed},
         examples::ExampleRow,
         retry::{PATIENCE, patiently},
         segments::NewExample,
     },
 };
 
-/// What was to be written, and what became of each: see [`Store::add`](crate::store::Store::add).
-pub(super) type Written = (Vec<NewExample>, Result<Option<Vec<Added>>, StoreError>);
-
-/// What is written first of what is being written, once it is.
-pub(super) async fn next(writing: &mut VecDeque<JoinHandle<Written>>) -> Result<Written, JoinError> {
-    match writing.front_mut() {
-        Some(handle) => {
-            let written = handle.await;
-            writing.pop_front();
-            written
-        }
-        None => std::future::pending().await,
-    }
-}
-
 impl Import {
     pub(super) fn gather(&mut self, example: NewExample) {
-        self.ready_bytes += example.bytes();
-        self.ready.push(example);
-        self.since.get_or_insert_with(Instant::now);
+        self.writes.gather(example);
     }
 
-    /// Begin to write what is ready, once there is room for it. More is read in the meantime.
-    pub(super) async fn flush(&mut self) -> Result<(), Status> {
-        self.since = None;
-        self.ready_bytes = 0;
-        let examples = std::mem::take(&mut self.ready);
-        if !examples.is_empty() {
-            self.finish_writing(WRITES - 1).await?;
-            let (store, tenant, dataset) = (self.store.clone(), self.tenant.clone(), self.dataset.clone());
-            self.writing.push_back(tokio::spawn(async move {
-                let added = store.add(&tenant, &dataset, &examples).await;
-                (examples, added)
-            }));
+    /// Begin to write what is due; all, if it must be so `now`. More is read in the meantime, as long as there is room.
+    pub(super) async fn begin_writes(&mut self, now: bool) -> Result<(), Status> {
+        let now = now || self.writes.is_due();
+        if self.writes.fills_a_segment() || (now && self.writes.has_ready()) {
+            while self.writes.is_full() {
+                self.writes.count(now, &self.store, &self.tenant, &self.dataset);
+                let done = self.writes.next().await;
+                self.written(done).await?;
+            }
+            self.writes.file(&self.store, &self.dataset);
         }
+        self.writes.count(now, &self.store, &self.tenant, &self.dataset);
         Ok(())
     }
 
-    /// Wait until no more than `left` are being written, and say so of the others.
-    pub(super) async fn finish_writing(&mut self, left: usize) -> Result<(), Status> {
-        while self.writing.len() > left {
-            let written = next(&mut self.writing).await;
-            self.written(written).await?;
+    /// Write all that came, and say so.
+    pub(super) async fn finish_writes(&mut self) -> Result<(), Status> {
+        loop {
+            self.begin_writes(true).await?;
+            if self.writes.is_idle() {
+                return Ok(());
+            }
+            let done = self.writes.next().await;
+            self.written(done).await?;
         }
-        Ok(())
     }
 
-    /// Say what was written.
-    pub(super) async fn written(&mut self, written: Result<Written, JoinError>) -> Result<(), Status> {
-        let (examples, added) = written.map_err(|error| status::internal(format!("a write broke down: {error}")))?;
-        let added = self.there(added?)?;
-        self.conclude(examples.into_iter().map(|example| example.row).zip(added).collect()).await
+    /// Go on with what was written, and say what was counted.
+    pub(super) async fn written(&mut self, done: Result<Done, JoinError>) -> Result<(), Status> {
+        match done.map_err(|error| status::internal(format!("a write broke down: {error}")))? {
+            Done::Filed(filed) => {
+                self.writes.filed(filed?);
+                Ok(())
+            }
+            Done::Counted((filed, added)) => {
+                let added = self.there(added?)?;
+                self.conclude(filed.into_iter().flat_map(Filed::into_rows).zip(added).collect()).await
+            }
+        }
     }
 
     /// Write examples. What became of each is not told yet.

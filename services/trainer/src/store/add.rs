@@ -1,9 +1,9 @@
-//! Adds examples: a segment of their embeddings first, then all rows in one transaction.
+//! Adds examples: segments of their embeddings first, then all rows in one transaction.
 //!
 //! The transaction counts a use of each embedding that an example needs, which also tells whether it is there still. So an
 //! embedding that came into use is never collected (`garbage/mod.rs` says why), and one that was collected is told.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use graft_proto::v1::Split;
 
@@ -29,6 +29,28 @@ pub enum Added {
     Lost,
 }
 
+/// Examples whose new embeddings are in a file, which does not count yet.
+#[derive(Debug)]
+pub struct Filed {
+    /// The examples.
+    rows: Vec<ExampleRow>,
+    /// Those that reuse an embedding.
+    reused: Vec<ExampleRow>,
+    segment: Option<Segment>,
+}
+
+impl Filed {
+    /// How many examples there are.
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The examples, in the order in which they were given.
+    pub fn into_rows(self) -> Vec<ExampleRow> {
+        self.rows
+    }
+}
+
 impl Store {
     /// Store examples, of which no two are the same image: their new embeddings in a segment of their own first, then all rows
     /// in one transaction. Gives back what became of each; another import may have stored it in the meantime. `None` if the
@@ -39,21 +61,38 @@ impl Store {
         dataset: &DatasetRow,
         examples: &[NewExample],
     ) -> Result<Option<Vec<Added>>, StoreError> {
+        let filed = self.file(dataset, examples).await?;
+        self.count(tenant, dataset, &[filed]).await
+    }
+
+    /// The first half of [`add`](Self::add): write what is new to a segment.
+    pub async fn file(&self, dataset: &DatasetRow, examples: &[NewExample]) -> Result<Filed, StoreError> {
         let embedded: Vec<(ViewKey, &[f32])> = examples.iter().flat_map(NewExample::rows).collect();
         let segment = match embedded.is_empty() {
             true => None,
             false => Some(self.write_segment(dataset, &embedded).await?),
         };
-        patiently!(PATIENCE, self.count(tenant, dataset, examples, segment.as_ref()))
+        let reused = examples.iter().filter(|example| example.embedding.is_none());
+        let reused = reused.map(|example| example.row.clone()).collect();
+        Ok(Filed { rows: examples.iter().map(|example| example.row.clone()).collect(), reused, segment })
     }
 
-    /// Count the embeddings of a segment, and examples, in one transaction.
-    async fn count(
+    /// The second half: count what was filed, of which no two examples are the same image, in one transaction. What became of
+    /// each, in their order.
+    pub async fn count(
         &self,
         tenant: &Tenant,
         dataset: &DatasetRow,
-        examples: &[NewExample],
-        segment: Option<&Segment>,
+        filed: &[Filed],
+    ) -> Result<Option<Vec<Added>>, StoreError> {
+        patiently!(PATIENCE, self.count_once(tenant, dataset, filed))
+    }
+
+    async fn count_once(
+        &self,
+        tenant: &Tenant,
+        dataset: &DatasetRow,
+        filed: &[Filed],
     ) -> Result<Option<Vec<Added>>, StoreError> {
         let Some(mut write) = self.write_to(dataset.id).await? else { return Ok(None) };
         let augmentation: Option<Vec<u8>> = sql::query_scalar("SELECT augmentation FROM datasets WHERE id = ?")
@@ -63,20 +102,21 @@ impl Store {
         if views::decode(augmentation)? != dataset.augmentation {
             return Ok(None);
         }
-        if let Some(segment) = segment
-            && !count_segment(&mut write, tenant, dataset, segment).await?
-        {
+        let rows: Vec<&ExampleRow> = filed.iter().flat_map(|filed| &filed.rows).collect();
+        let segments: Vec<&Segment> = filed.iter().filter_map(|filed| filed.segment.as_ref()).collect();
+        if !count_segments(&mut write, tenant, dataset, &segments).await? {
             drop(write);
-            return self.counted_before(dataset, examples).await.map(Some);
+            return self.counted_before(dataset, &rows).await.map(Some);
         }
-        let lost = count_uses(&mut write, tenant, dataset, examples).await?;
-        let kept: Vec<&ExampleRow> = examples.iter().map(|e| &e.row).filter(|row| !lost.contains(&row.hash)).collect();
+        let reused: Vec<&ExampleRow> = filed.iter().flat_map(|filed| &filed.reused).collect();
+        let lost = count_uses(&mut write, tenant, dataset, &reused).await?;
+        let kept: Vec<&ExampleRow> = rows.iter().copied().filter(|row| !lost.contains(&row.hash)).collect();
         let new = insert_examples(&mut write, tenant, dataset, &kept).await?;
         let of_new = kept.iter().filter(|row| new.contains(&row.hash));
         let labels = of_new.flat_map(|row| row.labels.iter().map(|label| (&row.hash, label))).collect();
         insert_labels(&mut write, tenant, dataset.id, labels).await?;
         write.commit().await?;
-        let added = examples.iter().map(|NewExample { row, .. }| match () {
+        let added = rows.iter().map(|row| match () {
             () if lost.contains(&row.hash) => Added::Lost,
             () if new.contains(&row.hash) => Added::New,
             () => Added::Known,
@@ -85,61 +125,89 @@ impl Store {
     }
 
     /// What [`Store::count`] would have given back the time before, when the transaction was kept but its answer was lost.
-    async fn counted_before(&self, dataset: &DatasetRow, examples: &[NewExample]) -> Result<Vec<Added>, StoreError> {
-        let hashes: Vec<ContentHash> = examples.iter().map(|example| example.row.hash).collect();
-        let known = self.known(dataset.id, &hashes).await?;
+    async fn counted_before(&self, dataset: &DatasetRow, rows: &[&ExampleRow]) -> Result<Vec<Added>, StoreError> {
+        let mut known = HashMap::with_capacity(rows.len());
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            let hashes: Vec<ContentHash> = some.iter().map(|row| row.hash).collect();
+            known.extend(self.known(dataset.id, &hashes).await?);
+        }
         let ours = |row: &ExampleRow| known.get(&row.hash).is_some_and(|k| k.id == row.id && k.labels == row.labels);
-        Ok(examples.iter().map(|example| if ours(&example.row) { Added::New } else { Added::Known }).collect())
+        Ok(rows.iter().map(|row| if ours(row) { Added::New } else { Added::Known }).collect())
     }
 }
 
-/// Count a segment and its embeddings. `false` if they are counted already.
-async fn count_segment(
+/// Count segments and their embeddings. `false` if they are counted already, which they are together.
+async fn count_segments(
     sql: &mut Connection,
     tenant: &Tenant,
     dataset: &DatasetRow,
-    segment: &Segment,
+    segments: &[&Segment],
 ) -> Result<bool, StoreError> {
-    let done = sql::query(
-        "INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(&segment.id)
-    .bind(tenant.as_str())
-    .bind(&dataset.space)
-    .bind(segment.keys.len() as i64)
-    .bind(&segment.checksum[..])
-    .execute(&mut *sql)
-    .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
+    for Segment { id, checksum, keys } in segments {
+        let done = sql::query(
+            "INSERT INTO segments (id, tenant, space, rows, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(id)
+        .bind(tenant.as_str())
+        .bind(&dataset.space)
+        .bind(keys.len() as i64)
+        .bind(&checksum[..])
+        .execute(&mut *sql)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
     }
-    let mut rows: Vec<(usize, &ViewKey)> = segment.keys.iter().enumerate().collect();
     // In the order of the hashes: two imports of the same images into different datasets wait for each other, and not both.
-    rows.sort_unstable_by_key(|(_, key)| **key);
-    let (plain, views): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, key)| key.view == 0);
-    let (tenant, recipe) = (tenant.as_str(), dataset.recipe());
-    for some in plain.chunks(ROWS_AT_ONCE) {
+    let mut rows: Vec<(&ViewKey, &str, usize)> = Vec::new();
+    for segment in segments {
+        rows.extend(segment.keys.iter().enumerate().map(|(row, key)| (key, segment.id.as_str(), row)));
+    }
+    rows.sort_unstable();
+    let (plain, views): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(key, ..)| key.view == 0);
+    insert_embeddings(sql, tenant, dataset, &plain).await?;
+    insert_views(sql, tenant, dataset, &views).await?;
+    Ok(true)
+}
+
+async fn insert_embeddings(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    rows: &[(&ViewKey, &str, usize)],
+) -> Result<(), StoreError> {
+    for some in rows.chunks(ROWS_AT_ONCE) {
         let mut insert = Builder::new("INSERT INTO embeddings (tenant, space, hash, segment, row) VALUES ");
-        insert.push_rows(some.iter().map(|(row, key)| {
+        insert.push_rows(some.iter().map(|(key, segment, row)| {
             let hash = Value::from(&key.hash.as_bytes()[..]);
-            [tenant.into(), (&dataset.space).into(), hash, (&segment.id).into(), (*row as i64).into()]
+            [tenant.as_str().into(), (&dataset.space).into(), hash, (*segment).into(), (*row as i64).into()]
         }));
         // One that is there already comes into use, as if it had been looked up.
         insert.push(" ON CONFLICT (tenant, space, hash) DO UPDATE SET uses = embeddings.uses + 1");
         insert.build().execute(&mut *sql).await?;
     }
-    for some in views.chunks(ROWS_AT_ONCE) {
+    Ok(())
+}
+
+async fn insert_views(
+    sql: &mut Connection,
+    tenant: &Tenant,
+    dataset: &DatasetRow,
+    rows: &[(&ViewKey, &str, usize)],
+) -> Result<(), StoreError> {
+    let recipe = dataset.recipe();
+    for some in rows.chunks(ROWS_AT_ONCE) {
         let mut insert =
             Builder::new("INSERT INTO view_embeddings (tenant, space, recipe, hash, view, segment, row) VALUES ");
-        insert.push_rows(some.iter().map(|(row, key)| {
+        insert.push_rows(some.iter().map(|(key, segment, row)| {
             let (space, hash) = (Value::from(&dataset.space), Value::from(&key.hash.as_bytes()[..]));
-            let (segment, row) = (Value::from(&segment.id), Value::from(*row as i64));
-            [tenant.into(), space, (&recipe).into(), hash, key.view.into(), segment, row]
+            let (segment, row) = (Value::from(*segment), Value::from(*row as i64));
+            [tenant.as_str().into(), space, (&recipe).into(), hash, key.view.into(), segment, row]
         }));
         insert.push(" ON CONFLICT DO NOTHING");
         insert.build().execute(&mut *sql).await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Count a use of each embedding that examples reuse. Gives back the examples whose embeddings are not there: neither is all
@@ -148,9 +216,8 @@ async fn count_uses(
     sql: &mut Connection,
     tenant: &Tenant,
     dataset: &DatasetRow,
-    examples: &[NewExample],
+    reused: &[&ExampleRow],
 ) -> Result<HashSet<ContentHash>, StoreError> {
-    let reused: Vec<&ExampleRow> = examples.iter().filter(|e| e.embedding.is_none()).map(|e| &e.row).collect();
     let mut lost: HashSet<ContentHash> = reused.iter().map(|row| row.hash).collect();
     for some in reused.chunks(ROWS_AT_ONCE) {
         let hashes: Vec<ContentHash> = some.iter().map(|row| row.hash).collect();

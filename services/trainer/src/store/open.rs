@@ -191,7 +191,9 @@ async fn open_file(folder: &Path) -> Result<Pool, StoreError> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .pragma("wal_autocheckpoint", LOG_PAGES)
-        .pragma("cache_size", CACHE_PAGES);
+        .pragma("cache_size", CACHE_PAGES)
+        // Else each statement that may fail notes on the disk what it changes.
+        .pragma("temp_store", "memory");
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(BUSY)

@@ -211,6 +211,7 @@ impl Store {
 }
 
 /// A segment's file that was written.
+#[derive(Debug)]
 pub(super) struct Segment {
     /// What it is called.
     pub id: String,
