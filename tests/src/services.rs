@@ -182,6 +182,11 @@ impl Service {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The host and port of its `/metrics`, `/livez` and `/readyz`.
+    pub fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics_port)
+    }
+
     /// The most memory that it ever had in use, in bytes, as the kernel counts it.
     pub fn peak_memory(&self) -> Result<u64> {
         self.memory("VmHWM:")
