@@ -22,6 +22,9 @@ from .signature import with_self
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# What grpc.aio says where a message could not be written because the connection was lost.
+LOST = "Internal error from Core"
+
 
 class Driver:
     """Both services, asked from one event loop."""
@@ -120,7 +123,10 @@ class Driver:
     def error(self, method: Method[Any, Any], error: grpc.aio.AioRpcError) -> GraftError:
         """The exception for what a call ended with."""
         address = self.connection.endpoint(method.service).url
-        return error_of(error.code(), error.details() or "", error.trailing_metadata(), address)
+        code, message = error.code(), error.details() or ""
+        if code is grpc.StatusCode.INTERNAL and message == LOST:
+            code, message = grpc.StatusCode.UNAVAILABLE, "the connection was lost"
+        return error_of(code, message, error.trailing_metadata(), address)
 
 
 class Stream:

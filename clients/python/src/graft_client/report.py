@@ -68,7 +68,9 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """What speaks against using the head as it is, the gravest first."""
-        return [warning.message for warning in self.proto.warnings]
+        # Stubs take `Warning` for Python's own.
+        found: Any = self.proto.warnings
+        return [warning.message for warning in found]
 
     @property
     def snapshot(self) -> str:

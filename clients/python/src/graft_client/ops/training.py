@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, Union
+from typing import Any, Literal, TypeAlias, Union, cast
 
 from graft.v1 import head_pb2, training_pb2
 
@@ -166,4 +166,5 @@ def _kind(kind: str) -> training_pb2.HeadKind:
     names[""] = names.pop("unspecified")
     if kind not in names:
         raise ValueError(f"kind {kind!r}: {', '.join(filter(None, names))} are accepted")
-    return names[kind]
+    number: Any = names[kind]
+    return cast(training_pb2.HeadKind, number)

@@ -1,0 +1,160 @@
+"""Streams: bounded, in order where that is said, and resumed when they are lost."""
+
+import asyncio
+import threading
+from itertools import count
+
+import numpy as np
+import pytest
+from graft_client import AsyncGraft, BadPicture, Graft, InvalidArgument, NotFound, Retry, outbox
+from proxies import Line
+from samples import TEST, TRAIN, garments, rows
+
+
+@pytest.fixture(scope="module")
+def graft(addresses):
+    with Graft(*addresses) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [picture for picture, _ in rows(TRAIN, 300)]
+
+
+@pytest.fixture(scope="module")
+def truth(graft, pictures):
+    return graft.embed(pictures).embeddings
+
+
+def test_batches_are_whole_and_on_the_bytes_of_their_messages(graft, pictures, truth):
+    batches = list(graft.embed_batches(iter(pictures)))
+    indices = np.concatenate([batch.indices for batch in batches])
+    assert sorted(indices) == list(range(len(pictures)))
+    np.testing.assert_array_equal(np.concatenate(batches)[np.argsort(indices)], truth)
+    assert all(not batch.embeddings.flags.owndata and not batch.embeddings.flags.writeable for batch in batches)
+    half = np.concatenate([batch.embeddings for batch in graft.embed_batches(pictures[:8], half=True)])
+    assert half.dtype == np.float16 and half.shape == (8, truth.shape[1])
+
+
+def test_no_more_is_read_than_there_is_room_for(graft, pictures, monkeypatch):
+    monkeypatch.setattr(outbox, "WINDOW_ITEMS", 32)
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for index in count():
+            taken = index + 1
+            yield pictures[index % len(pictures)]
+
+    got = 0
+    batches = graft.embed_batches(endless())
+    for batch in batches:
+        got += len(batch)
+        # The window, and the message that is being filled.
+        assert taken - got <= 32 + outbox.MESSAGE_ITEMS
+        if got >= 200:
+            break
+    batches.close()
+    before = taken
+    threading.Event().wait(0.3)
+    assert taken == before, "a stream that was given up reads nothing more"
+
+
+def test_an_error_of_the_source_is_the_callers(graft, pictures):
+    def broken():
+        yield from pictures[:5]
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        graft.embed(broken())
+    with pytest.raises(FileNotFoundError):
+        graft.embed(["nowhere.png"])
+    with pytest.raises(TypeError, match="int is no picture"):
+        graft.embed([1])
+
+
+def test_bad_pictures_are_raised_or_kept(graft, pictures):
+    mixed = [pictures[0], b"no picture", pictures[1]]
+    with pytest.raises(BadPicture, match="picture 1: .*not an image of a known format") as bad:
+        graft.embed(mixed)
+    assert (bad.value.index, bad.value.id, bad.value.field) == (1, "", "image.encoded")
+    found = graft.embed(mixed, on_error="keep")
+    assert found.ids == ["0", "2"] and list(found.indices) == [0, 2] and found.embeddings.shape[0] == 2
+    assert [failure.index for failure in found.failures] == [1]
+    with pytest.raises(ValueError, match="raise or keep"):
+        graft.embed(mixed, on_error="ignore")
+    with pytest.raises(NotFound, match="resnet-9000"):
+        graft.embed(pictures[:1], "resnet-9000")
+
+
+@pytest.fixture
+def lines(addresses):
+    made = [Line(address) for address in addresses]
+    yield made
+    for line in made:
+        line.close()
+
+
+def cutting(pictures, line, every):
+    for index, picture in enumerate(pictures):
+        if index and index % every == 0:
+            line.cut()
+        yield picture
+
+
+def test_a_lost_stream_of_embeddings_goes_on(lines, pictures, truth, monkeypatch):
+    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+    with Graft(None, lines[1].address, retry=Retry(attempts=8)) as graft:
+        found = graft.embed(cutting(pictures, lines[1], 100))
+    assert lines[1].connections >= 3
+    np.testing.assert_array_equal(found.embeddings, truth)
+
+
+def test_a_lost_stream_of_an_event_loop_goes_on(lines, pictures, truth, monkeypatch):
+    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+
+    async def slow():
+        for index, picture in enumerate(pictures):
+            if index in (100, 200):
+                lines[1].cut()
+            if index % 16 == 0:
+                await asyncio.sleep(0.001)
+            yield picture
+
+    async def embed():
+        async with AsyncGraft(None, lines[1].address, retry=Retry(attempts=8)) as graft:
+            return await graft.embed(slow())
+
+    found = asyncio.run(embed())
+    assert lines[1].connections >= 3
+    np.testing.assert_array_equal(found.embeddings, truth)
+
+
+def test_a_lost_import_and_a_lost_classification_go_on(lines, monkeypatch):
+    train, test = garments(TRAIN, 300), garments(TEST, 150)
+    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+    with Graft(lines[0].address, lines[1].address, retry=Retry(attempts=8)) as graft:
+        imported = graft.import_examples("cut", cutting(train, lines[0], 30), split="train")
+        assert imported.stored + imported.already_known == len(train) and not imported.rejected
+        assert graft.dataset("cut").example_count == len(train)
+        head = graft.train("cut", progress=False)
+        before = lines[0].connections
+        answers = list(graft.classify_stream(head, cutting([picture for picture, _ in test], lines[0], 20)))
+        assert lines[0].connections > before
+        straight = [graft.classify(head, picture) for picture, _ in test]
+        assert [answer.label for answer in answers] == [answer.label for answer in straight]
+
+
+def test_a_service_that_stays_away_is_given_up(lines, pictures):
+    lines[1].close()
+    with Graft(None, lines[1].address, retry=Retry(attempts=2)) as graft, pytest.raises(ConnectionError):
+        graft.embed(pictures[:3])
+
+
+def test_an_error_of_the_stream_itself_is_typed(graft, pictures):
+    with pytest.raises(InvalidArgument) as refused:
+        graft.classify_by(pictures[0], ["x"], every_head_of="")
+    assert refused.value.field and refused.value.violations
+    with pytest.raises(NotFound):
+        list(graft.classify_stream("nowhere", pictures[:2]))
