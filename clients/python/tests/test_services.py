@@ -114,7 +114,7 @@ def test_embeddings_go_out_and_a_head_comes_in(graft):
     assert graft.classify("means", pictures[first][0]).label == names[int(logits.argmax())]
 
     copy = graft.import_head("copy", graft.export_head("means"))
-    assert (listcopy.labels, copy.space, copy.origin.exported_as) == (names, found.space, "means@1")
+    assert (copy.labels, copy.space, copy.origin.exported_as) == (names, found.space, "means@1")
     ours = graft.import_head("each", {"weight": means, "bias": np.zeros(len(names))}, backbone=found.space, labels=names, sigmoid=True)
     assert ours.report.multi_label is not None
     with pytest.raises(GraftError, match="options.labels|weight"):

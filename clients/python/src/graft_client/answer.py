@@ -47,6 +47,11 @@ class Answer:
         return self.predictions[0].probability if self.predictions else 0.0
 
     @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of each label that is named."""
+        return {one.label: one.probability for one in self.predictions}
+
+    @property
     def labels(self) -> list[str]:
         """All labels that a SIGMOID head gives to the picture, the most probable first; there may be none."""
         return [prediction.label for prediction in self.predictions if prediction.applies]
