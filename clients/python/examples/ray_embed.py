@@ -3,7 +3,7 @@
     python ray_embed.py 's3://bucket/images/' 's3://bucket/embeddings/' a:7401 b:7401
 
 Ray reads the images and spreads them over workers; each worker has a client of its own and uses one of the extractors, and another
-when that one is lost. Extractors do the work, so a worker needs little: a part of a core.
+when that one is lost. Extractors do the work, so a worker needs next to no core.
 """
 
 import sys
@@ -25,8 +25,9 @@ def main(images: str, output: str, extractors: list[str], backbone: str = "") ->
         fn_constructor_kwargs={"backbone": backbone},
         batch_format="numpy",
         batch_size=BATCH,
-        compute=ray.data.ActorPoolStrategy(size=WORKERS * max(len(extractors), 1)),
-        num_cpus=0.25,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=WORKERS * max(len(extractors), 1)),
+        # A worker waits for an extractor: let it take no core from those that read.
+        num_cpus=0,
     )
     embedded.drop_columns(["bytes"]).write_parquet(output)
 
