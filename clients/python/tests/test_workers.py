@@ -46,7 +46,8 @@ def test_what_cannot_be_embedded_is_told_in_its_row(addresses, paths, truth):
     assert done["embedding"][0] == truth[0].tolist() and isinstance(done["embedding"][2], list)
     assert done["embedding_error"].isna().tolist() == [True, False, True]
     mixed = EmbedColumn("bytes", [addresses[1]])({"bytes": list(frame["bytes"])})["embedding"]
-    assert mixed.dtype == object and mixed[1] is None
+    assert mixed.dtype == np.float32 and np.isnan(mixed).all(axis=1).tolist() == [False, True, False]
+    assert np.isnan(EmbedColumn("bytes", [addresses[1]])({"bytes": [b"x"]})["embedding"]).shape == mixed[:1].shape
     empty = EmbedColumn("bytes", [addresses[1]])(frame[:0])
     assert len(empty) == 0 and "embedding" in empty.columns
 

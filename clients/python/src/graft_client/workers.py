@@ -54,17 +54,22 @@ class EmbedColumn:
         return {**vars(self), "_client": None, "_process": 0}
 
     def __call__(self, batch: Any) -> Any:
-        """The frame, or the dict of columns, with the embeddings."""
+        """The frame, or the dict of columns, with the embeddings.
+
+        A frame has None where a picture could not be embedded. A dict has one array [rows, dimension], with NaN there.
+        """
         found = self._embed(list(batch[self.column]))
-        rows: list[Any] = [None] * len(batch[self.column])
-        errors: list[Any] = [None] * len(rows)
-        for row, index in zip(found.embeddings, found.indices, strict=True):
-            rows[index] = row
+        errors: list[Any] = [None] * len(batch[self.column])
         for failure in found.failures:
             errors[failure.index] = str(failure)
         if isinstance(batch, dict):
-            return {**batch, self.to: _column(rows), f"{self.to}_error": np.array(errors, dtype=object)}
+            whole = np.full((len(errors), found.embeddings.shape[1]), np.nan, dtype=np.float32)
+            whole[found.indices] = found.embeddings
+            return {**batch, self.to: whole, f"{self.to}_error": np.array(errors, dtype=object)}
         pandas = need("pandas", "EmbedColumn")
+        rows: list[Any] = [None] * len(errors)
+        for row, index in zip(found.embeddings, found.indices, strict=True):
+            rows[index] = row
         added = {self.to: pandas.Series(rows, index=batch.index, dtype=object), f"{self.to}_error": errors}
         return batch.assign(**added)
 
@@ -102,11 +107,3 @@ class EmbedColumn:
             self._client.close()
         self._client = None
 
-
-def _column(rows: list[Any]) -> Any:
-    """One array [rows, dimension] where every picture was embedded."""
-    if rows and all(row is not None for row in rows):
-        return np.stack(rows)
-    column = np.empty(len(rows), dtype=object)
-    column[:] = rows
-    return column
