@@ -88,6 +88,27 @@ def test_bad_pictures_are_raised_or_kept(graft, pictures):
         graft.embed(pictures[:1], "resnet-9000")
 
 
+def test_what_cannot_be_read_or_is_too_large_is_one_picture_among_others(graft, pictures, tmp_path):
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    mixed = [pictures[0], "nowhere.png", large, bytes((16 << 20) + 1), pictures[1]]
+    found = graft.embed(mixed, on_error="keep")
+    assert list(found.indices) == [0, 4] and [failure.id for failure in found.failures] == ["nowhere.png", str(large), ""]
+    assert "No such file" in str(found.failures[0]) and "at most 16777216" in str(found.failures[1])
+    with pytest.raises(ValueError, match="at most 16777216"):
+        graft.embed([large])
+    imported = graft.import_examples("unreadable", [(picture, "a") for picture in mixed], "train")
+    assert imported.stored == 2 and list(imported.rejected) == ["nowhere.png", str(large), "3"]
+    graft.import_examples("unreadable", [(picture, "b") for picture in pictures[2:4]], "train")
+    head = graft.train("unreadable", kind="prototype", progress=False)
+    answers = graft.classify(head, mixed)
+    assert [bool(answer) for answer in answers] == [True, False, False, False, True]
+    assert answers[1].error.index == 1 and answers[1].head == head.id
+    nothing = graft.embed(["nowhere.png"] * 3000, on_error="keep")
+    assert len(nothing) == 0 and len(nothing.failures) == 3000 and nothing.embeddings.shape == (0, 1280)
+
+
 @pytest.fixture
 def lines(addresses):
     made = [Line(address) for address in addresses]

@@ -150,8 +150,16 @@ def stream(method: Method[Any, Response], request: Any) -> Feed[Response]:
         attempt += 1
 
 
-def exchange(method: Method[Any, Any], outbox: Outbox[Any], take: Any) -> Feed[Any]:
-    """Send what an outbox has and give what `take` makes of each answer. A lost stream is opened again for what it left unanswered."""
+def exchange(
+    method: Method[Any, Any],
+    outbox: Outbox[Any],
+    take: Callable[[Any], Iterable[T]],
+    fail: Callable[[int, Any, Exception], Iterable[T]],
+) -> Feed[T]:
+    """Send what an outbox has; give what `take` makes of each answer, and `fail` of what could not be sent.
+
+    A lost stream is opened again for what it left unanswered.
+    """
     settings: Settings = yield GetSettings()
     attempt = 0
     while True:
@@ -161,7 +169,13 @@ def exchange(method: Method[Any, Any], outbox: Outbox[Any], take: Any) -> Feed[A
             while (answer := (yield Receive(stream))) is not END:
                 for value in take(answer):
                     yield Emit(value)
+                while outbox.failed:
+                    for value in fail(*outbox.failed.popleft()):
+                        yield Emit(value)
             outbox.check()
+            while outbox.failed:
+                for value in fail(*outbox.failed.popleft()):
+                    yield Emit(value)
             return
         except GraftError as error:
             outbox.check_source()

@@ -106,6 +106,10 @@ class BadPicture(GraftError, ValueError):
     """Its position among those that were given; -1 where that is not known."""
 
 
+class TooLarge(ValueError):
+    """A picture with more bytes than the services take."""
+
+
 class TrainingFailed(RuntimeError):
     """A training run that ended without a head."""
 
@@ -156,6 +160,12 @@ def bad_picture(id: str, index: int, code: int, field: str, message: str) -> Bad
     error = BadPicture(f"{name}: {message}", _CODES.get(code, grpc.StatusCode.UNKNOWN), field, {field: message})
     error.id, error.index = id, index
     return error
+
+
+def unreadable(id: str, index: int, error: Exception) -> BadPicture:
+    """The exception for a picture that was not sent."""
+    code = grpc.StatusCode.NOT_FOUND if isinstance(error, OSError) else grpc.StatusCode.INVALID_ARGUMENT
+    return bad_picture(id, index, code.value[0], "image", str(error))
 
 
 def _details(trailers: Iterable[Any] | None) -> Iterable[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -169,9 +169,10 @@ async def _requests(outbox: Outbox[Any], generation: int) -> AsyncIterator[Any]:
             group = await outbox.take_async(generation)
         else:
             group = await asyncio.to_thread(outbox.take, generation)
-        if not group:
+        if group is None:
             return
-        yield outbox.wrap(group)
+        if group:
+            yield outbox.wrap(group)
 
 
 class Client(Protocol):

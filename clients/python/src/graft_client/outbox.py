@@ -6,11 +6,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from .errors import Unavailable
+from .errors import TooLarge, Unavailable
 
 In = TypeVar("In")
 
@@ -29,6 +29,10 @@ class Item(Protocol):
     id: str
 
     def ByteSize(self) -> int: ...  # noqa: N802
+
+
+Placed: TypeAlias = "tuple[Item, int]"
+"""An item and its position in the source."""
 
 
 class Outbox(Generic[In]):
@@ -53,14 +57,16 @@ class Outbox(Generic[In]):
         """Items that were settled."""
         self.listener: Callable[[], None] | None = None
         """Called when the window or the stream changes, for those who do not wait on threads."""
+        self.failed: deque[tuple[int, In, Exception]] = deque()
+        """Things that could not be read or are too large to be sent, with their positions. They are not in the window."""
         self._source: Iterator[In] | None = None if isinstance(source, AsyncIterable) else iter(source)
         self._async_source: AsyncIterator[In] | None = aiter(source) if isinstance(source, AsyncIterable) else None
         self._pack, self.wrap, self._group, self._ordered = pack, wrap, group, ordered
         self._reading = threading.Lock()
         self._changed = threading.Condition()
-        self._pending: dict[str, deque[tuple[Item, int]]] = {}
-        self._unsent: deque[Item] = deque()
-        self._held: Item | None = None
+        self._pending: dict[str, deque[Placed]] = {}
+        self._unsent: deque[Placed] = deque()
+        self._held: Placed | None = None
         self._taken = self._window = self._bytes = self._generation = 0
         self._error: Exception | None = None
         self._reader: asyncio.Future[Group] | None = None
@@ -73,7 +79,7 @@ class Outbox(Generic[In]):
         with self._changed:
             self._generation += 1
             self._closed = False
-            self._unsent = deque(item for items in self._pending.values() for item, _ in items)
+            self._unsent = deque(placed for items in self._pending.values() for placed in items)
             self._notify()
             return self._generation
 
@@ -91,29 +97,27 @@ class Outbox(Generic[In]):
             self._changed.wait_for(lambda: self.room() or not self.current(generation))
             return self.current(generation)
 
-    def take(self, generation: int) -> list[Item]:
-        """The next items to send, read from the source; none at its end."""
+    def take(self, generation: int) -> list[Item] | None:
+        """The next items to send, read from the source; None at its end."""
         with self._reading:
-            again = self._resend(generation)
-            if again is not None:
-                return again
+            if not self._reads(generation):
+                return self._resend(generation)
             group = Group(self._group, self._held)
             self._held = None
             assert self._source is not None
             try:
                 while not group.full:
-                    group.add(self._packed(next(self._source)))
+                    self._add(group, next(self._source))
             except StopIteration:
                 self._ended = True
             except Exception as error:
                 self._error, self._ended = error, True
             return self._register(generation, group)
 
-    async def take_async(self, generation: int) -> list[Item]:
+    async def take_async(self, generation: int) -> list[Item] | None:
         """The same from a source that is asynchronous. A stream that is lost while the source is read does not stop the reading."""
-        again = self._resend(generation)
-        if again is not None:
-            return again
+        if not self._reads(generation):
+            return self._resend(generation)
         if self._reader is None:
             self._reader = asyncio.ensure_future(self._read_async())
         group = await asyncio.shield(self._reader)
@@ -126,7 +130,7 @@ class Outbox(Generic[In]):
         assert self._async_source is not None
         try:
             while not group.full:
-                group.add(self._packed(await anext(self._async_source)))
+                self._add(group, await anext(self._async_source))
         except StopAsyncIteration:
             self._ended = True
         except Exception as error:
@@ -180,38 +184,44 @@ class Outbox(Generic[In]):
             left = sum(map(len, self._pending.values()))
             raise Unavailable(f"the stream ended with {left} items unanswered", grpc.StatusCode.UNAVAILABLE)
 
-    def _packed(self, thing: In) -> Item:
-        item = self._pack(self._taken, thing)
+    def _add(self, group: Group, thing: In) -> None:
+        index = self._taken
         self._taken += 1
-        return item
+        try:
+            item = self._pack(index, thing)
+        except (OSError, TooLarge) as error:
+            self.failed.append((index, thing, error))
+        else:
+            group.add((item, index))
+
+    def _reads(self, generation: int) -> bool:
+        """Whether the next message is read from the source."""
+        return self.current(generation) and not self._unsent and not (self._ended and self._held is None)
 
     def _resend(self, generation: int) -> list[Item] | None:
         with self._changed:
-            if not self.current(generation):
-                return []
-            if not self._unsent:
-                return [] if self._ended and self._held is None else None
+            if not self.current(generation) or not self._unsent:
+                return None
             group = Group(self._group, None)
             while self._unsent and not group.full:
                 group.add(self._unsent.popleft())
             if group.over is not None:
                 self._unsent.appendleft(group.over)
-            return group.items
+            return group.messages()
 
-    def _register(self, generation: int, group: Group) -> list[Item]:
+    def _register(self, generation: int, group: Group) -> list[Item] | None:
         self._held = group.over
         with self._changed:
-            first = self._taken - len(group.items) - (group.over is not None)
-            for offset, item in enumerate(group.items):
-                self._pending.setdefault(item.id, deque()).append((item, first + offset))
-                self._bytes += item.ByteSize()
+            for placed in group.items:
+                self._pending.setdefault(placed[0].id, deque()).append(placed)
+                self._bytes += placed[0].ByteSize()
             self._window += len(group.items)
             if self.current(generation):
-                return group.items
+                return group.messages()
             # The stream was lost meanwhile: the next one sends them.
             self._unsent.extend(group.items)
             self._notify()
-            return []
+            return None
 
     def _notify(self) -> None:
         self._changed.notify_all()
@@ -220,11 +230,11 @@ class Outbox(Generic[In]):
 
 
 class Group:
-    """Items for one message."""
+    """Items for one message, with their positions."""
 
-    def __init__(self, most: int, held: Item | None):
-        self.items: list[Item] = []
-        self.over: Item | None = None
+    def __init__(self, most: int, held: Placed | None):
+        self.items: list[Placed] = []
+        self.over: Placed | None = None
         """One that did not fit any more."""
         self._most, self._size = most, 0
         if held is not None:
@@ -235,11 +245,15 @@ class Group:
         """Whether nothing more fits."""
         return self.over is not None or len(self.items) >= self._most or self._size >= MESSAGE_BYTES
 
-    def add(self, item: Item) -> None:
+    def add(self, placed: Placed) -> None:
         """Take one more; it is `over` if the message would become too large."""
-        size = item.ByteSize()
+        size = placed[0].ByteSize()
         if self.items and self._size + size > MESSAGE_BYTES:
-            self.over = item
+            self.over = placed
         else:
-            self.items.append(item)
+            self.items.append(placed)
             self._size += size
+
+    def messages(self) -> list[Item]:
+        """The items."""
+        return [item for item, _ in self.items]

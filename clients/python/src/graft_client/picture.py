@@ -12,8 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from graft.v1 import classifier_pb2, embedding_pb2
 
+from .errors import TooLarge
+
 if TYPE_CHECKING:
     from PIL import Image as Pillow
+
+
+# Bytes of a picture that the services take.
+LARGEST = 16 << 20
 
 
 class Uri(str):
@@ -58,8 +64,11 @@ def image(picture: Any) -> embedding_pb2.Image:
     if isinstance(picture, Uri):
         return embedding_pb2.Image(uri=picture)
     if isinstance(picture, str | os.PathLike):
+        # Not read at all if it is too large.
+        _fits(os.stat(picture).st_size)
         return embedding_pb2.Image(encoded=Path(picture).read_bytes())
     if isinstance(picture, bytes | bytearray | memoryview):
+        _fits(len(picture))
         return embedding_pb2.Image(encoded=bytes(picture))
     if isinstance(picture, np.ndarray):
         return embedding_pb2.Image(pixels=_pixels(picture))
@@ -88,6 +97,11 @@ def classify_input(thing: Any) -> classifier_pb2.ClassifyInput:
     return classifier_pb2.ClassifyInput(image=image(thing))
 
 
+def _fits(size: int) -> None:
+    if size > LARGEST:
+        raise TooLarge(f"{size} bytes; at most {LARGEST} are accepted")
+
+
 def _is_pillow(thing: Any) -> bool:
     return type(thing).__module__.startswith("PIL.") or any(one.__module__ == "PIL.Image" for one in type(thing).__mro__)
 
@@ -105,6 +119,7 @@ def _pixels(array: npt.NDArray[Any]) -> embedding_pb2.Pixels:
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         shape = list(array.shape)
         raise ValueError(f"pixels are uint8, [height, width] or [height, width, channels]; this is {array.dtype}, {shape}")
+    _fits(array.nbytes)
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
     return embedding_pb2.Pixels(height=height, width=width, channels=channels, data=array.tobytes())

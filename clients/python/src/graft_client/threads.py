@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import grpc
 
@@ -151,9 +151,10 @@ def _requests(outbox: Outbox[Any], generation: int) -> Iterator[Any]:
     yield outbox.first
     while outbox.wait(generation):
         group = outbox.take(generation)
-        if not group:
+        if group is None:
             return
-        yield outbox.wrap(group)
+        if group:
+            yield outbox.wrap(group)
 
 
 class Client(Protocol):

@@ -10,7 +10,7 @@ from graft.v1 import classifier_pb2
 from .. import methods
 from ..answer import Answer, answer_of
 from ..calls import Feed, Op, ask, exchange, gather
-from ..errors import bad_picture
+from ..errors import bad_picture, unreadable
 from ..head import HeadName, name_of
 from ..outbox import Outbox
 from ..picture import Input, Many, classify_input, id_of
@@ -115,7 +115,7 @@ def _many(answer: classifier_pb2.ClassifyResponse) -> list[Answer]:
 def _stream(options: classifier_pb2.ClassifyOptions, pictures: Many, make: Any, head: str) -> Feed[Any]:
     names: dict[int, str] = {}
     # Answers that came before those of earlier pictures; the window bounds them.
-    early: dict[int, Any] = {}
+    early: dict[int, tuple[Any, bool]] = {}
     given = 0
 
     def pack(index: int, picture: Any) -> classifier_pb2.ClassifyItem:
@@ -126,21 +126,31 @@ def _stream(options: classifier_pb2.ClassifyOptions, pictures: Many, make: Any, 
         return classifier_pb2.ClassifyStreamRequest(item=items[0])
 
     def take(answer: classifier_pb2.ClassifyStreamResponse) -> Iterator[Any]:
-        nonlocal given
         index = outbox.settle(answer.id)
         if index is None:
             return
         name = names.pop(index)
         if answer.HasField("error"):
             error = bad_picture(name, index, answer.error.code, answer.error.field, answer.error.message)
-            early[index] = make(classifier_pb2.ClassifyResponse(head=head), error)
+            early[index] = make(nothing, error), True
         else:
-            early[index] = make(answer.classification, None)
-        while given in early:
-            yield early.pop(given)
-            outbox.release()
-            given += 1
+            early[index] = make(answer.classification, None), True
+        yield from ready()
 
+    def fail(index: int, picture: Any, error: Exception) -> Iterator[Any]:
+        early[index] = make(nothing, unreadable(names.pop(index), index, error)), False
+        yield from ready()
+
+    def ready() -> Iterator[Any]:
+        nonlocal given
+        while given in early:
+            value, sent = early.pop(given)
+            given += 1
+            if sent:
+                outbox.release()
+            yield value
+
+    nothing = classifier_pb2.ClassifyResponse(head=head)
     first = classifier_pb2.ClassifyStreamRequest(options=options)
     outbox: Outbox[Any] = Outbox(first, pictures, pack, wrap, group=1, ordered=True)
-    yield from exchange(methods.CLASSIFY_STREAM, outbox, take)
+    yield from exchange(methods.CLASSIFY_STREAM, outbox, take, fail)

@@ -13,7 +13,7 @@ from graft.v1 import embedding_pb2, extractor_pb2
 from .. import methods
 from ..calls import Feed, Op, ask, each, exchange, stream
 from ..embeddings import Embedded, rows
-from ..errors import BadPicture, Unavailable, bad_picture
+from ..errors import BadPicture, Unavailable, bad_picture, unreadable
 from ..outbox import Outbox
 from ..picture import Many, id_of, image
 
@@ -73,7 +73,7 @@ def embed_batches(
     options.dtype = embedding_pb2.D_TYPE_F16 if half else embedding_pb2.D_TYPE_F32
     options.priority = extractor_pb2.PRIORITY_INTERACTIVE if interactive else extractor_pb2.PRIORITY_BULK
     answers = _Answers(extractor_pb2.ExtractRequest(options=options), pictures, on_error)
-    yield from exchange(methods.EXTRACT, answers.outbox, answers.take)
+    yield from exchange(methods.EXTRACT, answers.outbox, answers.take, answers.unsent)
 
 
 def embed(
@@ -105,6 +105,7 @@ class _Answers:
             raise ValueError(f"on_error {on_error!r}: raise or keep are accepted")
         self._names: dict[int, str] = {}
         self._keep = on_error == "keep"
+        self._space, self._dimension = "", 0
         source = cast(Any, pictures)
         self.outbox: Outbox[Any] = Outbox(first, source, self._pack, _wrap)
 
@@ -113,6 +114,7 @@ class _Answers:
         return extractor_pb2.ExtractItem(id=str(index), image=image(picture))
 
     def take(self, answer: extractor_pb2.ExtractResponse) -> Iterator[Embedded]:
+        """The batches of an answer."""
         if answer.HasField("backbone"):
             # A stream that takes the place of this one must not mix spaces.
             self.outbox.first.options.space = answer.backbone.space
@@ -128,6 +130,16 @@ class _Answers:
         error = bad_picture(given, index, failure.error.code, failure.error.field, failure.error.message)
         if not self._keep:
             raise error
+        return self._nothing(error)
+
+    def unsent(self, index: int, picture: Any, error: Exception) -> Iterator[Embedded]:
+        """What becomes of a picture that could not be sent."""
+        if not self._keep:
+            raise error
+        name = self._names.pop(index)
+        yield self._nothing(unreadable(name if name != str(index) else "", index, error))
+
+    def _nothing(self, error: BadPicture) -> Embedded:
         nothing = np.empty((0, self._dimension), dtype=np.float32)
         return Embedded(nothing, [], np.empty(0, dtype=np.int64), self._space, [error])
 

@@ -67,8 +67,8 @@ def import_examples(
     An example is a pair (picture, label), or an `Example`. In a multi-label dataset each has a list of labels, which may be empty;
     whether a new dataset is one, `multi_label` says, or its first example. A label of None waits for one (`split="unlabelled"`).
 
-    `split` is train, validation, test, unlabelled, or empty to have it chosen by content. A rejected example ends nothing: the answer
-    names it. Import again what was interrupted: what is stored is recognised and not embedded again. `views` are fixed once the
+    `split` is train, validation, test, unlabelled, or empty to have it chosen by content. A rejected example, or a file that cannot be
+    read, ends nothing: the answer names it. Import again what was interrupted: what is stored is recognised and not embedded again. `views` are fixed once the
     dataset holds examples.
     """
     split_of(split)
@@ -127,8 +127,14 @@ def _outcomes(options: dataset_pb2.ImportOptions, examples: Any, split: str) -> 
             if outbox.settle(outcome.id) is not None:
                 yield outcome
 
+    def fail(index: int, given: Any, error: Exception) -> Iterator[dataset_pb2.ExampleOutcome]:
+        example = _example(given)
+        reason = embedding_pb2.ItemError(field="image", message=str(error))
+        id = example.id or id_of(example.picture, index)
+        yield dataset_pb2.ExampleOutcome(id=id, outcome=dataset_pb2.OUTCOME_REJECTED, error=reason)
+
     outbox: Outbox[Any] = Outbox(dataset_pb2.ImportExamplesRequest(options=options), examples, pack, wrap)
-    yield from exchange(methods.IMPORT_EXAMPLES, outbox, take)
+    yield from exchange(methods.IMPORT_EXAMPLES, outbox, take, fail)
 
 
 def _example(given: Any) -> Example:
