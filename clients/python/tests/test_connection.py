@@ -2,12 +2,13 @@
 
 import os
 import time
+from pathlib import Path
 
 import grpc
 import pytest
 import trustme
 from graft_client import AsyncGraft, ConfigError, DeadlineExceeded, Graft, ResourceExhausted, Retry, Unavailable
-from graft_client.config import Context, config_path
+from graft_client.config import Context, config_path, read_context
 from graft_client.connection import connect, endpoint
 from proxies import Gate, served
 
@@ -31,8 +32,10 @@ def urls(connection) -> tuple[str, str]:
 
 
 def test_without_a_word_they_are_on_this_machine(tmp_path):
-    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
+    environment = {"XDG_CONFIG_HOME": str(tmp_path), "GRAFT_CONFIG": ""}
     assert config_path(environment) == tmp_path / "graft/config.toml"
+    # As the XDG specification has it.
+    assert config_path({"XDG_CONFIG_HOME": "relative"}) == Path.home() / ".config/graft/config.toml"
     found = connect(Context(), environment=environment)
     assert urls(found) == ("http://127.0.0.1:7400", "http://127.0.0.1:7401") and found.metadata() == ()
 
@@ -58,12 +61,15 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(file):
     chosen = connect(Context(), environment={**environment, "GRAFT_CONTEXT": "far"})
     assert chosen.trainer.target == "trainer.example.org:443" and chosen.extractor.target == "extractor.example.org:8443"
     assert chosen.trainer.tls and not chosen.token
-    # Who names a context wants its addresses, and not those of the environment.
-    assert connect(Context(), "far", environment=said | {"GRAFT_TOKEN": ""}).trainer.url == "https://trainer.example.org"
+    # A context that is named takes the place of the current one, and of no more.
+    named = connect(Context(), "far", environment=said)
+    assert urls(named) == ("http://localhost:3", "https://extractor.example.org:8443")
+    assert "said" not in repr(named) and "near-token" not in repr(read_context(environment=environment))
 
 
 def test_files_are_relative_to_the_file_of_contexts(file, tmp_path):
     (tmp_path / "secret").write_text("from-a-file\n")
+    (tmp_path / "secret").chmod(0o600)
     environment = file('current-context = "a"\n[contexts.a]\ntoken-file = "secret"\n')
     assert connect(Context(), environment=environment).token == "from-a-file"
     # A token that is given takes the place of the file of one.
@@ -97,8 +103,14 @@ def test_a_file_that_was_named_must_be_there_and_tokens_are_for_its_owner(file, 
     with pytest.raises(ConfigError, match="nowhere.toml"):
         connect(Context(), config=tmp_path / "nowhere.toml", environment={})
     environment = file('current-context = "a"\n[contexts.a]\ntoken = "secret"', mode=0o644)
-    with pytest.warns(UserWarning, match="chmod 600"):
+    with pytest.warns(UserWarning, match="config.toml holds a token.*chmod 600"):
         connect(Context(), environment=environment)
+    (tmp_path / "open.token").write_text("secret")
+    environment = file('current-context = "a"\n[contexts.a]\ntoken-file = "open.token"')
+    with pytest.warns(UserWarning, match="open.token holds a token"):
+        connect(Context(), environment=environment)
+    with pytest.raises(ConfigError, match="contexts.b"):
+        connect(Context(), environment=file('current-context = "a"\n[contexts.a]\n[contexts.b]\nport = "1"'))
 
 
 @pytest.mark.parametrize("address", ["http://10.0.0.1:7400", "trainer.example.org:7400"])
@@ -218,7 +230,7 @@ def test_there_is_a_deadline(addresses):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = "127.0.0.1:%d" % silent.getsockname()[1]
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
         begun = time.monotonic()
         with Graft(address, timeout=0.3) as graft, pytest.raises((DeadlineExceeded, Unavailable)):
             graft.heads()

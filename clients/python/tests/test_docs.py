@@ -12,7 +12,7 @@ import pytest
 from graft_client.config import KEYS, _context, tomllib
 from samples import IMAGES, ROOT, TRAIN, folder, garments
 
-PAGES = ["docs/python.md", "clients/python/README.md"]
+PAGES = ["docs/python.md", "clients/python/README.md", "README.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -34,7 +34,8 @@ def test_the_code_of_the_page_runs(page, scene, addresses, monkeypatch):
     monkeypatch.chdir(scene)
     monkeypatch.setenv("GRAFT_TRAINER", addresses[0])
     monkeypatch.setenv("GRAFT_EXTRACTOR", addresses[1])
-    found = blocks(page, "python")
+    # Those for clients of Triton are tested where these are.
+    found = [block for block in blocks(page, "python") if "triton" not in block and "client.infer" not in block]
     assert found
     scope: dict = {}
     # One loop for all blocks, as a notebook has.
@@ -46,6 +47,15 @@ def test_the_code_of_the_page_runs(page, scene, addresses, monkeypatch):
                 loop.run_until_complete(eval(code, scope))
             else:
                 exec(code, scope)
+
+
+def test_what_the_guide_installs_is_there():
+    (text,) = blocks(PAGES[0], "sh")
+    project = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"])
+    for line in text.splitlines():
+        place, told = re.fullmatch(r"pip install '?([\w/]+)(?:\[(.*)\])?'?(?: +#.*)?", line).groups()
+        assert (ROOT / place / "pyproject.toml").is_file() and set(filter(None, (told or "").split(","))) in (set(), extras)
 
 
 def test_the_file_of_contexts_of_the_guide_is_one(tmp_path):

@@ -12,7 +12,8 @@ def graft(addresses):
     with Graft(*addresses) as client:
         client.import_examples("tables", [(picture, label) for picture, label in garments(TRAIN, 300)])
         client.import_examples("tables", [(rows(TRAIN, 1)[0][0], None)])
-        client.import_examples("sets", [(picture, [label, "thing"]) for picture, label in garments(TRAIN, 60)] + [(np.zeros((9, 9), np.uint8), [])])
+        sets = [(picture, [label, "thing"]) for picture, label in garments(TRAIN, 60)]
+        client.import_examples("sets", [*sets, (np.zeros((9, 9), np.uint8), [])])
         yield client
 
 

@@ -6,15 +6,9 @@ from itertools import count
 
 import numpy as np
 import pytest
-from graft_client import AsyncGraft, BadPicture, Graft, InvalidArgument, NotFound, Retry, outbox
+from graft_client import AsyncGraft, BadPicture, Graft, InvalidArgument, NotFound, Retry, group, outbox
 from proxies import Line
 from samples import TEST, TRAIN, garments, rows
-
-
-@pytest.fixture(scope="module")
-def graft(addresses):
-    with Graft(*addresses) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +46,7 @@ def test_no_more_is_read_than_there_is_room_for(graft, pictures, monkeypatch):
     for batch in batches:
         got += len(batch)
         # The window, and the message that is being filled.
-        assert taken - got <= 32 + outbox.MESSAGE_ITEMS
+        assert taken - got <= 32 + group.MESSAGE_ITEMS
         if got >= 200:
             break
     batches.close()
@@ -125,7 +119,7 @@ def cutting(pictures, line, every):
 
 
 def test_a_lost_stream_of_embeddings_goes_on(lines, pictures, truth, monkeypatch):
-    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+    monkeypatch.setattr(group, "MESSAGE_ITEMS", 8)
     with Graft(None, lines[1].address, retry=Retry(attempts=8)) as graft:
         found = graft.embed(cutting(pictures, lines[1], 100))
     assert lines[1].connections >= 3
@@ -133,7 +127,7 @@ def test_a_lost_stream_of_embeddings_goes_on(lines, pictures, truth, monkeypatch
 
 
 def test_a_lost_stream_of_an_event_loop_goes_on(lines, pictures, truth, monkeypatch):
-    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+    monkeypatch.setattr(group, "MESSAGE_ITEMS", 8)
 
     async def slow():
         for index, picture in enumerate(pictures):
@@ -154,7 +148,7 @@ def test_a_lost_stream_of_an_event_loop_goes_on(lines, pictures, truth, monkeypa
 
 def test_a_lost_import_and_a_lost_classification_go_on(lines, monkeypatch):
     train, test = garments(TRAIN, 300), garments(TEST, 150)
-    monkeypatch.setattr(outbox, "MESSAGE_ITEMS", 8)
+    monkeypatch.setattr(group, "MESSAGE_ITEMS", 8)
     with Graft(lines[0].address, lines[1].address, retry=Retry(attempts=8)) as graft:
         imported = graft.import_examples("cut", cutting(train, lines[0], 30), split="train")
         assert imported.stored + imported.already_known == len(train) and not imported.rejected

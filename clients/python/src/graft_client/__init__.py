@@ -3,7 +3,7 @@
 # Layout
 - `client`: `Graft`, for programs that wait for their answers. `aio`: `AsyncGraft`, for event loops. Both have the same calls.
 - `ops`: the calls, each written once as a generator. `calls`: what such a generator may ask for. `threads`, `loops`: what runs it.
-  `methods`: the calls of the contract. `outbox`: what goes out on a stream. `retry`: when a call is made again.
+  `methods`: the calls of the contract. `outbox`, `group`: what goes out on a stream. `retry`: when a call is made again.
 - `connection`, `config`: where the services are. `errors`: what they refuse.
 - `picture`: what may be given as a picture. `answer`, `head`, `report`, `dataset`, `embeddings`, `run`: what comes back.
 - `sklearn`: `GraftEmbedder`, a transformer. `workers`: batches of Ray and Spark. Neither is imported unless asked for.

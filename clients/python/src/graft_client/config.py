@@ -15,7 +15,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Context:
 
     trainer: str | None = None
     extractor: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     token_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None
@@ -51,8 +51,9 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the file is, whether it is there or not."""
     if named := environment.get("GRAFT_CONFIG"):
         return Path(named)
-    base = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "graft/config.toml"
+    # The XDG specification has relative paths ignored.
+    base = Path(environment.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".config") / "graft/config.toml"
 
 
 def read_context(
@@ -62,7 +63,7 @@ def read_context(
 ) -> Context:
     """The context of this name, or the current one; an empty one where there is no file and none was named."""
     path = Path(file) if file is not None else config_path(environment)
-    must = file is not None or "GRAFT_CONFIG" in environment
+    must = file is not None or bool(environment.get("GRAFT_CONFIG"))
     contexts, current = _read(path, must)
     wanted = name or environment.get("GRAFT_CONTEXT") or current
     if not wanted:
@@ -70,10 +71,15 @@ def read_context(
     if wanted not in contexts:
         known = ", ".join(sorted(contexts)) or "none"
         raise ConfigError(f"context {wanted!r} is not in {path}; there are: {known}")
-    return _context(wanted, contexts[wanted], path)
+    found = contexts[wanted]
+    if any(one.token for one in contexts.values()):
+        _warn_of_readers(path)
+    if found.token_file:
+        _warn_of_readers(found.token_file)
+    return found
 
 
-def _read(path: Path, must: bool) -> tuple[dict[str, Any], str]:
+def _read(path: Path, must: bool) -> tuple[dict[str, Context], str]:
     if not must and not path.exists():
         return {}, ""
     try:
@@ -87,22 +93,28 @@ def _read(path: Path, must: bool) -> tuple[dict[str, Any], str]:
     if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
         raise ConfigError(f"{path}: contexts: tables [contexts.NAME] are expected")
     if not isinstance(current, str):
-        raise ConfigError(f"{path}: current-context: a name is expected, not {current!r}")
-    return contexts, current
+        raise ConfigError(f"{path}: current-context: a name is expected")
+    return {name: _context(name, table, path) for name, table in contexts.items()}, current
 
 
 def _context(name: str, table: dict[str, Any], path: Path) -> Context:
     _known(table, KEYS, f"{path}: contexts.{name}")
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise ConfigError(f"{path}: contexts.{name}.{key}: text is expected, not {value!r}")
+    wrong = [key for key, value in table.items() if not isinstance(value, str)]
+    if wrong:
+        # What it is instead may be a token.
+        raise ConfigError(f"{path}: contexts.{name}.{wrong[0]}: text is expected")
     if "token" in table and "token-file" in table:
         raise ConfigError(f"{path}: contexts.{name}: token and token-file are both given; one is expected")
-    if "token" in table and os.name == "posix" and path.stat().st_mode & 0o077:
-        warnings.warn(f"{path} holds a token and others may read it; chmod 600 it", stacklevel=2)
+    if ("cert-file" in table) != ("key-file" in table):
+        raise ConfigError(f"{path}: contexts.{name}: cert-file and key-file belong together; one of them is missing")
     # A path in the file is relative to the file, wherever the program runs.
     files = {key: str(path.parent / Path(table[key]).expanduser()) for key in FILES if key in table}
     return Context(**{key.replace("-", "_"): value for key, value in {**table, **files}.items()})
+
+
+def _warn_of_readers(path: str | os.PathLike[str]) -> None:
+    if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & 0o044:
+        warnings.warn(f"{path} holds a token and others may read it; chmod 600 it", stacklevel=2)
 
 
 def _known(table: dict[str, Any], accepted: tuple[str, ...], where: str) -> None:

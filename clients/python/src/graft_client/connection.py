@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,10 +41,10 @@ class Connection:
 
     trainer: Endpoint
     extractor: Endpoint
-    token: str = ""
-    ca: bytes | None = None
-    certificate: bytes | None = None
-    key: bytes | None = None
+    token: str = field(default="", repr=False)
+    ca: bytes | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
     server_name: str = ""
 
     def endpoint(self, name: str) -> Endpoint:
@@ -79,11 +79,10 @@ def connect(
     config: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """What `given` says; where it says nothing the context that was named, the environment, the context of the file, or what is usual."""
+    """What `given` says; where it says nothing the environment, the context, or what is usual."""
     file = read_context(context, config, environment)
     said = Context(**{key: environment[name] for key, name in ENVIRONMENT.items() if environment.get(name)})
-    # Who names a context wants it, whatever the environment says.
-    whole = merged(given, file, said) if context else merged(given, said, file)
+    whole = merged(given, said, file)
     tls = bool(whole.ca_file or whole.cert_file)
     if bool(whole.cert_file) != bool(whole.key_file):
         raise ConfigError("cert-file and key-file belong together; one of them is missing")

@@ -23,6 +23,7 @@ class GraftError(Exception):
         violations: dict[str, str] | None = None,
         retry_after: float | None = None,
         address: str = "",
+        resource: tuple[str, str] | None = None,
     ):
         super().__init__(message)
         self.message = message
@@ -31,14 +32,17 @@ class GraftError(Exception):
         self.field = field
         """The part of the request that was wrong, such as `options.l2`; empty where no part of it was."""
         self.violations = violations or {}
-        """What was wrong with each part of the request."""
+        """What was wrong with each part of the request, or with what the request is about."""
         self.retry_after = retry_after
         """Seconds after which the service asks to try again; None if it does not."""
         self.address = address
         """The service that was asked."""
+        self.resource = resource
+        """The kind and the name of what does not exist, or exists already."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.message, self.code, self.field, self.violations, self.retry_after, self.address)
+        told = (self.message, self.code, self.field, self.violations, self.retry_after, self.address, self.resource)
+        return type(self), told, vars(self)
 
 
 class InvalidArgument(GraftError, ValueError):
@@ -138,20 +142,22 @@ _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Statu
 def error_of(code: grpc.StatusCode, message: str, trailers: Iterable[Any] | None, address: str) -> GraftError:
     """The exception for a status, with what its details say."""
     violations: dict[str, str] = {}
-    retry_after: float | None = None
-    for detail in _details(trailers):
-        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            bad = error_details_pb2.BadRequest()
-            detail.Unpack(bad)
-            violations.update((one.field, one.description) for one in bad.field_violations)
-        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
-            retry = error_details_pb2.RetryInfo()
-            detail.Unpack(retry)
-            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    field, retry_after, resource = "", None, None
+    for detail in map(_unpacked, _details(trailers)):
+        match detail:
+            case error_details_pb2.BadRequest():
+                violations.update((one.field, one.description) for one in detail.field_violations)
+                field = next(iter(violations), "")
+            case error_details_pb2.PreconditionFailure() | error_details_pb2.QuotaFailure():
+                violations.update((one.subject, one.description) for one in detail.violations)
+            case error_details_pb2.RetryInfo():
+                retry_after = detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9
+            case error_details_pb2.ResourceInfo():
+                resource = detail.resource_type, detail.resource_name
     if code is grpc.StatusCode.UNAVAILABLE and address not in message:
         message = f"{address}: {message}"
-    field = next(iter(violations), "")
-    return _CLASSES.get(code, GraftError)(message, code, field, violations, retry_after, address)
+    made = _CLASSES.get(code, GraftError)
+    return made(message, code, field, violations, retry_after, address, resource)
 
 
 def bad_picture(id: str, index: int, code: int, field: str, message: str) -> BadPicture:
@@ -166,6 +172,23 @@ def unreadable(id: str, index: int, error: Exception) -> BadPicture:
     """The exception for a picture that was not sent."""
     code = grpc.StatusCode.NOT_FOUND if isinstance(error, OSError) else grpc.StatusCode.INVALID_ARGUMENT
     return bad_picture(id, index, code.value[0], "image", str(error))
+
+
+_DETAILS = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (
+        error_details_pb2.BadRequest,
+        error_details_pb2.PreconditionFailure,
+        error_details_pb2.QuotaFailure,
+        error_details_pb2.ResourceInfo,
+        error_details_pb2.RetryInfo,
+    )
+}
+
+
+def _unpacked(detail: Any) -> Any:
+    kind = _DETAILS.get(detail.TypeName())
+    return kind.FromString(detail.value) if kind else None
 
 
 def _details(trailers: Iterable[Any] | None) -> Iterable[Any]:

@@ -6,33 +6,18 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
 from .errors import TooLarge, Unavailable
+from .group import Group, Item, Placed
 
 In = TypeVar("In")
 
-# A message carries many small pictures, so that a row of 784 pixels does not cost a message of its own. Both bounds are far
-# below the services' 16 MiB; a picture that is larger than this travels alone.
-MESSAGE_BYTES = 1 << 20
-MESSAGE_ITEMS = 64
 # What may be on its way. It covers what the services work on at once, and bounds the memory that a stream takes.
 WINDOW_BYTES = 64 << 20
 WINDOW_ITEMS = 1024
-
-
-class Item(Protocol):
-    """A message with an id to know its answer by."""
-
-    id: str
-
-    def ByteSize(self) -> int: ...  # noqa: N802
-
-
-Placed: TypeAlias = "tuple[Item, int]"
-"""An item and its position in the source."""
 
 
 class Outbox(Generic[In]):
@@ -48,7 +33,7 @@ class Outbox(Generic[In]):
         source: Iterable[In] | AsyncIterable[In],
         pack: Callable[[int, In], Item],
         wrap: Callable[[list[Any]], Any],
-        group: int = MESSAGE_ITEMS,
+        group: int = 0,
         ordered: bool = False,
     ):
         self.first = first
@@ -227,33 +212,3 @@ class Outbox(Generic[In]):
         self._changed.notify_all()
         if self.listener is not None:
             self.listener()
-
-
-class Group:
-    """Items for one message, with their positions."""
-
-    def __init__(self, most: int, held: Placed | None):
-        self.items: list[Placed] = []
-        self.over: Placed | None = None
-        """One that did not fit any more."""
-        self._most, self._size = most, 0
-        if held is not None:
-            self.add(held)
-
-    @property
-    def full(self) -> bool:
-        """Whether nothing more fits."""
-        return self.over is not None or len(self.items) >= self._most or self._size >= MESSAGE_BYTES
-
-    def add(self, placed: Placed) -> None:
-        """Take one more; it is `over` if the message would become too large."""
-        size = placed[0].ByteSize()
-        if self.items and self._size + size > MESSAGE_BYTES:
-            self.over = placed
-        else:
-            self.items.append(placed)
-            self._size += size
-
-    def messages(self) -> list[Item]:
-        """The items."""
-        return [item for item, _ in self.items]

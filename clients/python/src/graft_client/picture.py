@@ -54,6 +54,11 @@ def is_one(thing: Any) -> bool:
     return isinstance(thing, str | os.PathLike | bytes | bytearray | memoryview | Embedding) or _is_pillow(thing)
 
 
+def listed(pictures: Any) -> Any:
+    """Many pictures, also where it is one."""
+    return [pictures] if is_one(pictures) else pictures
+
+
 def id_of(thing: Any, index: int) -> str:
     """What a picture is known by: its path or URI, or else its position."""
     return os.fspath(thing) if isinstance(thing, str | os.PathLike) else str(index)
@@ -122,4 +127,7 @@ def _pixels(array: npt.NDArray[Any]) -> embedding_pb2.Pixels:
     _fits(array.nbytes)
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
+    if channels not in (1, 3):
+        many = "many pictures are [pictures, height, width, channels]"
+        raise ValueError(f"pixels have 1 or 3 channels; this is {list(array.shape)} ({many})")
     return embedding_pb2.Pixels(height=height, width=width, channels=channels, data=array.tobytes())

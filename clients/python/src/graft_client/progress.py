@@ -17,6 +17,7 @@ class Bar:
         self._what, self._done, self._total = what, 0.0, total
         self._bar: Any = None
         self._plain = False
+        self._note = ""
         if progress or (progress is None and _watched()):
             try:
                 from tqdm.auto import tqdm
@@ -45,7 +46,7 @@ class Bar:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(max(done - self._done, 0))
-        elif self._plain and note and note != getattr(self, "_note", None):
+        elif self._plain and note and note != self._note:
             self._note = note
             print(f"{self._what}: {note}", file=sys.stderr)
         self._done = max(done, self._done)

@@ -72,7 +72,7 @@ class GraftEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self, "space_")
         pictures = self._pictures(X, reset=False)
         with self._graft() as graft:
-            return graft.embed(pictures, self.space_, space=self.space_).embeddings
+            return graft.embed(list(pictures), self.space_, space=self.space_).embeddings
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "space_")

@@ -13,7 +13,7 @@ from ..calls import Feed, Op, ask, exchange, gather
 from ..errors import bad_picture, unreadable
 from ..head import HeadName, name_of
 from ..outbox import Outbox
-from ..picture import Input, Many, classify_input, id_of
+from ..picture import Input, Many, classify_input, id_of, listed
 
 Answers: TypeAlias = "list[Answer]"
 
@@ -152,5 +152,5 @@ def _stream(options: classifier_pb2.ClassifyOptions, pictures: Many, make: Any, 
 
     nothing = classifier_pb2.ClassifyResponse(head=head)
     first = classifier_pb2.ClassifyStreamRequest(options=options)
-    outbox: Outbox[Any] = Outbox(first, pictures, pack, wrap, group=1, ordered=True)
+    outbox: Outbox[Any] = Outbox(first, listed(pictures), pack, wrap, group=1, ordered=True)
     yield from exchange(methods.CLASSIFY_STREAM, outbox, take, fail)

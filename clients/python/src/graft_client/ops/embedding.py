@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from graft.v1 import embedding_pb2, extractor_pb2
@@ -15,7 +15,7 @@ from ..calls import Feed, Op, ask, each, exchange, stream
 from ..embeddings import Embedded, rows
 from ..errors import BadPicture, Unavailable, bad_picture, unreadable
 from ..outbox import Outbox
-from ..picture import Many, id_of, image
+from ..picture import Input, Many, id_of, image, listed
 
 OnError = Literal["raise", "keep"]
 
@@ -53,7 +53,7 @@ def export_backbone(path: str | os.PathLike[str], name: str = "") -> Op[extracto
 
 
 def embed_batches(
-    pictures: Many,
+    pictures: Many | Input,
     backbone: str = "",
     *,
     space: str = "",
@@ -77,7 +77,7 @@ def embed_batches(
 
 
 def embed(
-    pictures: Many,
+    pictures: Many | Input,
     backbone: str = "",
     *,
     space: str = "",
@@ -100,14 +100,13 @@ def embed(
 class _Answers:
     """Makes batches of what an extractor answers."""
 
-    def __init__(self, first: extractor_pb2.ExtractRequest, pictures: Many, on_error: OnError):
+    def __init__(self, first: extractor_pb2.ExtractRequest, pictures: Many | Input, on_error: OnError):
         if on_error not in ("raise", "keep"):
             raise ValueError(f"on_error {on_error!r}: raise or keep are accepted")
         self._names: dict[int, str] = {}
         self._keep = on_error == "keep"
         self._space, self._dimension = "", 0
-        source = cast(Any, pictures)
-        self.outbox: Outbox[Any] = Outbox(first, source, self._pack, _wrap)
+        self.outbox: Outbox[Any] = Outbox(first, listed(pictures), self._pack, _wrap)
 
     def _pack(self, index: int, picture: Any) -> extractor_pb2.ExtractItem:
         self._names[index] = id_of(picture, index)

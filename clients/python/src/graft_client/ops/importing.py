@@ -22,7 +22,8 @@ from ..progress import Bar, Progress
 from . import folder
 
 Labels: TypeAlias = Union[str, Sequence[str], None]
-Examples: TypeAlias = Union[Iterable[Union[Example, tuple[Input, Labels]]], AsyncIterable[Union[Example, tuple[Input, Labels]]]]
+Pair: TypeAlias = Union[Example, tuple[Input, Labels]]
+Examples: TypeAlias = Union[Iterable[Pair], AsyncIterable[Pair]]
 """Examples, or pairs of a picture and its labels."""
 
 AUGMENTATION_KINDS = {
@@ -68,8 +69,8 @@ def import_examples(
     whether a new dataset is one, `multi_label` says, or its first example. A label of None waits for one (`split="unlabelled"`).
 
     `split` is train, validation, test, unlabelled, or empty to have it chosen by content. A rejected example, or a file that cannot be
-    read, ends nothing: the answer names it. Import again what was interrupted: what is stored is recognised and not embedded again. `views` are fixed once the
-    dataset holds examples.
+    read, ends nothing: the answer names it. Import again what was interrupted: what is stored is recognised and not embedded again.
+    `views` are fixed once the dataset holds examples.
     """
     split_of(split)
     if isinstance(examples, Iterable):

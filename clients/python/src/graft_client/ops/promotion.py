@@ -73,7 +73,10 @@ def split_traffic(
     expected_version: int | None = None,
     by: str = "",
 ) -> Op[alias_pb2.Alias]:
-    """Let the version `canary` answer `percent` of the requests for an alias, and ask the version `shadow` besides; without either, end both."""
+    """Let the version `canary` answer `percent` of the requests for an alias, and ask the version `shadow` besides.
+
+    What is not told ends: without either, all requests go to the version that the alias is on.
+    """
     request = traffic_pb2.SplitTrafficRequest(head=_bare(head), alias=alias, shadow_version=shadow or 0, by=by)
     if canary is not None:
         request.canary.CopyFrom(alias_pb2.Canary(version=canary, percent=percent))
