@@ -28,6 +28,21 @@ class Line:
         """Break every connection now. New ones are taken."""
         self._on_loop(self._abort())
 
+    def down(self) -> None:
+        """Break all, and refuse new ones until `up`."""
+        self._on_loop(self._listen(False))
+        self.cut()
+
+    def up(self) -> None:
+        """Take connections again, where they were taken before."""
+        self._on_loop(self._listen(True))
+
+    async def _listen(self, wanted: bool) -> None:
+        if wanted:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", int(self.address.split(":")[1]))
+        else:
+            self._server.close()
+
     def close(self) -> None:
         """Break all and take no more."""
         if not self._loop.is_running():

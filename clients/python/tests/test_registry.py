@@ -74,6 +74,10 @@ def test_runs_are_watched_and_cancelled(graft, head):
     assert states[-1] == "succeeded" and graft.run(run.id).head == "watched@1"
     assert graft.cancel(run).state == "succeeded" and graft.wait(run.id, progress=False).ended
     assert run.id in [one.id for one in graft.runs("clothes")] and graft.runs("nowhere") == []
+    plain = graft.train("clothes", "plain", label_errors=False, learning_curve=False, progress=False).report.proto
+    full = graft.train("clothes", "full", label_errors=True, learning_curve=True, progress=False).report.proto
+    assert not plain.HasField("label_errors") and not plain.HasField("learning_curve")
+    assert full.HasField("label_errors") and full.HasField("learning_curve")
     stopped = graft.cancel(graft.start_training("clothes", "stopped", kind="auto", max_iterations=10_000, l2=[1e-6, 1e-5]))
     last = list(graft.watch(stopped))[-1]
     assert last.state in ("cancelled", "succeeded")

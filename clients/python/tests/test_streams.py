@@ -6,7 +6,7 @@ from itertools import count
 
 import numpy as np
 import pytest
-from graft_client import AsyncGraft, BadPicture, Graft, InvalidArgument, NotFound, Retry, group, outbox
+from graft_client import AsyncGraft, BadPicture, Graft, InvalidArgument, NotFound, Retry, Views, group, outbox
 from proxies import Line
 from samples import TEST, TRAIN, garments, rows
 
@@ -53,6 +53,37 @@ def test_no_more_is_read_than_there_is_room_for(graft, pictures, monkeypatch):
     before = taken
     threading.Event().wait(0.3)
     assert taken == before, "a stream that was given up reads nothing more"
+
+
+def test_bytes_on_their_way_are_bounded_too(graft, pictures, monkeypatch):
+    monkeypatch.setattr(outbox, "WINDOW_BYTES", 10_000)
+    monkeypatch.setattr(group, "MESSAGE_BYTES", 1_000)
+    taken = got = 0
+
+    def counted():
+        nonlocal taken
+        for picture in pictures:
+            taken += 1
+            yield picture
+
+    for batch in graft.embed_batches(counted()):
+        got += len(batch)
+        # Each has 784 bytes and a little more.
+        assert taken - got <= 15
+    assert got == len(pictures)
+
+
+def test_views_come_with_their_pictures(graft, pictures, truth, lines, monkeypatch):
+    monkeypatch.setattr(group, "MESSAGE_ITEMS", 8)
+    views = Views(2, ["flip"], seed=1)
+    with Graft(None, lines[1].address, retry=Retry(attempts=8)) as other:
+        batches = list(other.embed_batches(cutting(pictures[:60], lines[1], 20), views=views))
+    keys = [(index, view) for batch in batches for index, view in zip(batch.indices, batch.views, strict=True)]
+    assert sorted(keys) == [(index, view) for index in range(60) for view in range(3)]
+    plain = {key: row for key, row in zip(keys, np.concatenate(batches), strict=True) if key[1] == 0}
+    np.testing.assert_array_equal([plain[index, 0] for index in range(60)], truth[:60])
+    table = graft.embed(pictures[:3])
+    assert table.to_pandas().shape == (3, 1280) and table.to_arrow()["embedding"].type.list_size == 1280
 
 
 def test_an_error_of_the_source_is_the_callers(graft, pictures):
@@ -124,6 +155,23 @@ def test_a_lost_stream_of_embeddings_goes_on(lines, pictures, truth, monkeypatch
         found = graft.embed(cutting(pictures, lines[1], 100))
     assert lines[1].connections >= 3
     np.testing.assert_array_equal(found.embeddings, truth)
+
+
+def test_a_service_that_is_started_again_is_waited_for(lines, pictures, truth, monkeypatch):
+    monkeypatch.setattr(group, "MESSAGE_ITEMS", 8)
+    monkeypatch.setattr(outbox, "WINDOW_ITEMS", 32)
+
+    def restarting():
+        for index, picture in enumerate(pictures[:100]):
+            if index == 80:
+                lines[1].down()
+                threading.Timer(2.0, lines[1].up).start()
+            yield picture
+
+    # Longer than calls are tried.
+    with Graft(None, lines[1].address, retry=Retry(attempts=2)) as graft:
+        found = graft.embed(restarting())
+    np.testing.assert_array_equal(found.embeddings, truth[:100])
 
 
 def test_a_lost_stream_of_an_event_loop_goes_on(lines, pictures, truth, monkeypatch):

@@ -15,7 +15,7 @@ from .aio import AsyncDataset, AsyncGraft
 from .answer import Answer, Prediction
 from .client import Dataset, Graft
 from .config import ConfigError
-from .dataset import Example, Imported
+from .dataset import Example, Imported, Views
 from .embeddings import Embedded, Embeddings
 from .errors import (
     Aborted,
@@ -38,7 +38,6 @@ from .errors import (
 )
 from .head import Comparison, Head
 from .ops.feedback import Suggestion
-from .ops.importing import Views
 from .picture import Embedding, Picture, Uri
 from .report import Report
 from .retry import Retry

@@ -15,7 +15,7 @@ from .head import HeadName
 from .loops import Driver, feed, method
 from .ops import classifying, contents, embedding, feedback, importing, promotion, registry, training
 from .picture import Input, Many, is_one
-from .retry import Retry, Settings
+from .retry import RESUME, Retry, Settings
 
 
 class AsyncGraft:
@@ -39,9 +39,10 @@ class AsyncGraft:
         server_name: str | None = None,
         timeout: float | None = None,
         retry: Retry = Retry(),  # noqa: B008
+        resume: Retry = RESUME,
     ):
         given = Context(trainer, extractor, token, None, ca_file, cert_file, key_file, server_name)
-        self._driver = Driver(connect(given, context, config), Settings(retry, timeout))
+        self._driver = Driver(connect(given, context, config), Settings(retry, resume, timeout))
 
     @property
     def driver(self) -> Driver:

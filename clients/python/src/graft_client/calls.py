@@ -180,7 +180,8 @@ def exchange(
         except GraftError as error:
             outbox.check_source()
             attempt = attempt + 1 if outbox.answered == answered else 1
-            pause = settings.retry.pause(error, attempt)
+            policy = settings.resume if outbox.answered else settings.retry
+            pause = policy.pause(error, attempt)
             if pause is None:
                 raise
         yield Close(stream)

@@ -14,7 +14,7 @@ from .embeddings import Embeddings
 from .head import HeadName
 from .ops import classifying, contents, embedding, feedback, importing, promotion, registry, training
 from .picture import Input, Many, is_one
-from .retry import Retry, Settings
+from .retry import RESUME, Retry, Settings
 from .threads import Driver, feed, method
 
 
@@ -25,7 +25,8 @@ class Graft:
     `GRAFT_EXTRACTOR`, `GRAFT_TOKEN`, `GRAFT_CONTEXT`); then from the file of contexts (`graft_client.config`); else they are on this
     machine. An address is HOST:PORT, http://HOST:PORT or https://HOST:PORT; a token goes over TLS only, or to this machine.
 
-    What a service refuses raises a `GraftError`. Calls that may be made twice are, after a pause, while a service is unavailable.
+    What a service refuses raises a `GraftError`. Calls that may be made twice are, after a pause, while a service is unavailable
+    (`retry`); streams that were lost are opened again for what was left unanswered (`resume`).
     `timeout` is how many seconds a call and its retries may take together; what suits the call unless told.
     """
 
@@ -43,9 +44,10 @@ class Graft:
         server_name: str | None = None,
         timeout: float | None = None,
         retry: Retry = Retry(),  # noqa: B008
+        resume: Retry = RESUME,
     ):
         given = Context(trainer, extractor, token, None, ca_file, cert_file, key_file, server_name)
-        self._driver = Driver(connect(given, context, config), Settings(retry, timeout))
+        self._driver = Driver(connect(given, context, config), Settings(retry, resume, timeout))
 
     @property
     def driver(self) -> Driver:

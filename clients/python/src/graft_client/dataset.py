@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from graft.v1 import dataset_pb2
+from graft.v1 import dataset_pb2, embedding_pb2
 
 from .html import table
 from .optional import need
@@ -27,6 +28,33 @@ def split_of(name: str) -> dataset_pb2.Split:
     if name not in SPLITS:
         raise ValueError(f"split {name!r}: train, validation, test, unlabelled or empty are accepted")
     return SPLITS[name]
+
+
+AUGMENTATION_KINDS = {
+    "flip": embedding_pb2.AUGMENTATION_KIND_FLIP,
+    "crop": embedding_pb2.AUGMENTATION_KIND_CROP,
+    "colour": embedding_pb2.AUGMENTATION_KIND_COLOUR,
+}
+
+
+@dataclass(frozen=True)
+class Views:
+    """Further views of each picture, which are fitted on beside it."""
+
+    count: int
+    """How many, at most 16. Each takes as long as another picture."""
+    kinds: Sequence[str] = ()
+    """What may be done: flip, crop, colour; flip and crop unless told."""
+    seed: int = 0
+    """Where chance begins."""
+
+    def message(self) -> embedding_pb2.Augmentation:
+        """The same in the contract."""
+        unknown = [kind for kind in self.kinds if kind not in AUGMENTATION_KINDS]
+        if unknown:
+            raise ValueError(f"kinds {unknown[0]!r}: {', '.join(AUGMENTATION_KINDS)} are accepted")
+        kinds = [AUGMENTATION_KINDS[kind] for kind in self.kinds]
+        return embedding_pb2.Augmentation(views=self.count, kinds=kinds, seed=self.seed)
 
 
 @dataclass(frozen=True)

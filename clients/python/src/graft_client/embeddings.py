@@ -15,6 +15,12 @@ from .optional import need
 Floats = npt.NDArray[np.float32]
 
 
+def fixed_lists(embeddings: npt.NDArray[Any]) -> Any:
+    """The rows as a column of pyarrow, on the same memory."""
+    arrow = need("pyarrow", "to_arrow")
+    return arrow.FixedSizeListArray.from_arrays(arrow.array(embeddings.reshape(-1)), embeddings.shape[1])
+
+
 def rows(data: bytes, dimension: int, dtype: str = "<f4") -> npt.NDArray[Any]:
     """The rows that a message has packed, on the message's own bytes: read-only."""
     return np.frombuffer(data, dtype=dtype).reshape(-1, dimension)
@@ -34,12 +40,25 @@ class Embedded:
     """The embedding space, NAME@HASH."""
     failures: list[BadPicture] = field(default_factory=list)
     """Pictures that could not be embedded."""
+    views: npt.NDArray[np.uint32] | None = None
+    """The view of each row where views were asked for: 0 is the picture itself."""
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.embeddings, dtype=dtype, copy=copy)
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`: id, and embedding, a list of fixed size."""
+        arrow = need("pyarrow", "to_arrow")
+        columns = {"id": arrow.array(self.ids, arrow.string()), "embedding": fixed_lists(self.embeddings)}
+        return arrow.table(columns).replace_schema_metadata({"space": self.space})
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with the numbers of an embedding in a row of columns, and the ids as its index."""
+        pandas = need("pandas", "to_pandas")
+        return pandas.DataFrame(self.embeddings, index=pandas.Index(self.ids, name="id"))
 
 
 @dataclass(frozen=True)
@@ -70,8 +89,6 @@ class Embeddings:
     def to_arrow(self) -> Any:
         """A `pyarrow.Table`: id, hash, label (of a multi-label dataset labels, a list), split, and embedding, a list of fixed size."""
         arrow = need("pyarrow", "to_arrow")
-        dimension = self.embeddings.shape[1]
-        numbers = arrow.array(self.embeddings.reshape(-1))
         label_type = arrow.list_(arrow.string()) if self.multi_label else arrow.string()
         name = "labels" if self.multi_label else "label"
         columns = {
@@ -79,7 +96,7 @@ class Embeddings:
             "hash": arrow.array(self.hashes, arrow.string()),
             name: arrow.array(self._known_labels(), label_type),
             "split": arrow.array(self.splits, arrow.string()),
-            "embedding": arrow.FixedSizeListArray.from_arrays(numbers, dimension),
+            "embedding": fixed_lists(self.embeddings),
         }
         table = arrow.table(columns)
         return table.replace_schema_metadata({"space": self.space})

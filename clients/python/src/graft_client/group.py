@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 # A message carries many small pictures, so that a row of 784 pixels does not cost a message of its own. Both bounds are far
 # below the services' 16 MiB; a picture that is larger than this travels alone.
@@ -18,8 +18,12 @@ class Item(Protocol):
     def ByteSize(self) -> int: ...  # noqa: N802
 
 
-Placed: TypeAlias = "tuple[Item, int]"
-"""An item and its position in the source."""
+class Placed(NamedTuple):
+    """An item, with its position in the source and its bytes, which take a copy of it to count."""
+
+    item: Item
+    position: int
+    size: int
 
 
 class Group:
@@ -41,13 +45,12 @@ class Group:
 
     def add(self, placed: Placed) -> None:
         """Take one more; it is `over` if the message would become too large."""
-        size = placed[0].ByteSize()
-        if self.items and self._size + size > MESSAGE_BYTES:
+        if self.items and self._size + placed.size > MESSAGE_BYTES:
             self.over = placed
         else:
             self.items.append(placed)
-            self._size += size
+            self._size += placed.size
 
     def messages(self) -> list[Item]:
         """The items."""
-        return [item for item, _ in self.items]
+        return [placed.item for placed in self.items]

@@ -141,15 +141,15 @@ class Outbox(Generic[In]):
             waiting = self._pending.get(id)
             if not waiting:
                 return None
-            item, index = waiting.popleft()
+            placed = waiting.popleft()
             if not waiting:
                 del self._pending[id]
-            self._bytes -= item.ByteSize()
+            self._bytes -= placed.size
             self.answered += 1
             if not self._ordered:
                 self._window -= 1
             self._notify()
-            return index
+            return placed.position
 
     def release(self) -> None:
         """The answer of an item was given on, in an outbox whose answers are put into order."""
@@ -177,7 +177,7 @@ class Outbox(Generic[In]):
         except (OSError, TooLarge) as error:
             self.failed.append((index, thing, error))
         else:
-            group.add((item, index))
+            group.add(Placed(item, index, item.ByteSize()))
 
     def _reads(self, generation: int) -> bool:
         """Whether the next message is read from the source."""
@@ -198,8 +198,8 @@ class Outbox(Generic[In]):
         self._held = group.over
         with self._changed:
             for placed in group.items:
-                self._pending.setdefault(placed[0].id, deque()).append(placed)
-                self._bytes += placed[0].ByteSize()
+                self._pending.setdefault(placed.item.id, deque()).append(placed)
+                self._bytes += placed.size
             self._window += len(group.items)
             if self.current(generation):
                 return group.messages()

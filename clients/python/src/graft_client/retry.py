@@ -33,10 +33,16 @@ class Retry:
         return min(max(spread, error.retry_after or 0), self.longest_pause)
 
 
+RESUME = Retry(attempts=10, longest_pause=5.0)
+"""About 20 seconds: as long as a service takes to be started again."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is true of every call of a client."""
 
     retry: Retry = Retry()
+    resume: Retry = RESUME
+    """How streams that were lost are opened again, as long as nothing comes. One that never gave an answer is a call like others."""
     timeout: float | None = None
     """Seconds that a call and its retries may take together; None for what suits the call."""

@@ -17,6 +17,7 @@ from .client import Graft
 from .embeddings import Embedded
 from .errors import Unavailable
 from .optional import need
+from .retry import RESUME, Retry
 
 
 class EmbedColumn:
@@ -97,7 +98,9 @@ class EmbedColumn:
             if len(self.extractors) > 1 and self._process != os.getpid():
                 random.SystemRandom().shuffle(self.extractors)
             address = self.extractors[0] if self.extractors else None
-            self._client = Graft(None, address, token=self.token, ca_file=self.ca_file)
+            # One that is lost is not waited for where there are others.
+            resume = Retry() if len(self.extractors) > 1 else RESUME
+            self._client = Graft(None, address, token=self.token, ca_file=self.ca_file, resume=resume)
             self._process = os.getpid()
         return self._client
 

@@ -10,10 +10,9 @@ from graft.v1 import dataset_pb2
 
 from .. import methods
 from ..calls import Feed, Op, ask, download, gather, pages, stream, translated
-from ..dataset import SPLIT_NAMES, DatasetInfo, split_of
+from ..dataset import SPLIT_NAMES, DatasetInfo, Views, split_of
 from ..embeddings import Embeddings, rows
 from ..errors import Unavailable
-from .importing import Views
 from .training import Dataset
 
 # The most that one call edits.

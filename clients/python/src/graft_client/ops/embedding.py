@@ -15,6 +15,7 @@ from ..calls import Feed, Op, ask, each, exchange, stream
 from ..embeddings import Embedded, rows
 from ..errors import BadPicture, Unavailable, bad_picture, unreadable
 from ..outbox import Outbox
+from ..dataset import Views
 from ..picture import Input, Many, id_of, image, listed
 
 OnError = Literal["raise", "keep"]
@@ -59,6 +60,7 @@ def embed_batches(
     space: str = "",
     half: bool = False,
     interactive: bool = False,
+    views: Views | None = None,
     on_error: OnError = "raise",
 ) -> Feed[Embedded]:
     """Embed pictures and give batches as they come, in no order: `indices` and `ids` say which pictures they are of.
@@ -66,12 +68,15 @@ def embed_batches(
     Any number of pictures takes no more memory than some: they are read when there is room for them, and no faster than the batches
     are taken. A batch lies on the bytes of its message, without a copy. A lost stream is opened again for what it left unanswered.
 
-    `space` (NAME@HASH) refuses another one; `half` asks for float16; `interactive` overtakes bulk work. A picture that cannot be
-    embedded raises `BadPicture`, or is among a batch's `failures` with `on_error="keep"`.
+    `space` (NAME@HASH) refuses another one; `half` asks for float16; `interactive` overtakes bulk work. With `views` each picture has
+    further rows, and a batch says in its own `views` which is which. A picture that cannot be embedded raises `BadPicture`, or is among
+    a batch's `failures` with `on_error="keep"`.
     """
     options = extractor_pb2.ExtractOptions(backbone=backbone, space=space)
     options.dtype = embedding_pb2.D_TYPE_F16 if half else embedding_pb2.D_TYPE_F32
     options.priority = extractor_pb2.PRIORITY_INTERACTIVE if interactive else extractor_pb2.PRIORITY_BULK
+    if views is not None:
+        options.augmentation.CopyFrom(views.message())
     answers = _Answers(extractor_pb2.ExtractRequest(options=options), pictures, on_error)
     yield from exchange(methods.EXTRACT, answers.outbox, answers.take, answers.unsent)
 
@@ -86,7 +91,8 @@ def embed(
 ) -> Op[Embedded]:
     """The embeddings of pictures in their order, as one array float32 [pictures, dimension], with their ids.
 
-    The options are those of `embed_batches`; with `on_error="keep"` rows of pictures that cannot be embedded are left out.
+    The options are those of `embed_batches`, which has views too. With `on_error="keep"` rows of pictures that cannot be embedded are
+    left out.
     """
     whole = _Whole()
     batches = embed_batches(pictures, backbone, space=space, interactive=interactive, on_error=on_error)
@@ -106,6 +112,8 @@ class _Answers:
         self._names: dict[int, str] = {}
         self._keep = on_error == "keep"
         self._space, self._dimension = "", 0
+        self._views = first.options.augmentation.views
+        self._seen: dict[str, set[int]] = {}
         self.outbox: Outbox[Any] = Outbox(first, listed(pictures), self._pack, _wrap)
 
     def _pack(self, index: int, picture: Any) -> extractor_pb2.ExtractItem:
@@ -144,9 +152,30 @@ class _Answers:
 
     def _batch(self, batch: embedding_pb2.EmbeddingBatch) -> Embedded:
         dtype = "<f2" if batch.dtype == embedding_pb2.D_TYPE_F16 else "<f4"
+        found = rows(batch.data, batch.dimension, dtype)
+        if self._views:
+            return self._batch_of_views(batch, found)
         settled = [self._settled(id) for id in batch.ids]
         indices = np.array([index for index, _ in settled], dtype=np.int64)
-        return Embedded(rows(batch.data, batch.dimension, dtype), [name for _, name in settled], indices, batch.space)
+        return Embedded(found, [name for _, name in settled], indices, batch.space)
+
+    def _batch_of_views(self, batch: embedding_pb2.EmbeddingBatch, found: Any) -> Embedded:
+        views = list(batch.views) or [0] * len(batch.ids)
+        kept: list[tuple[int, int, str, int]] = []
+        for row, (id, view) in enumerate(zip(batch.ids, views, strict=True)):
+            seen = self._seen.setdefault(id, set())
+            # A stream that took the place of a lost one brings all views again.
+            if view not in seen:
+                seen.add(view)
+                kept.append((row, int(id), self._names[int(id)], view))
+            if len(seen) == 1 + self._views:
+                del self._seen[id]
+                self._settled(id)
+        at = [row for row, *_ in kept]
+        indices = np.array([index for _, index, *_ in kept], dtype=np.int64)
+        numbers = np.array([view for *_, view in kept], dtype=np.uint32)
+        whole = found if len(at) == len(found) else found[at]
+        return Embedded(whole, [name for _, _, name, _ in kept], indices, batch.space, views=numbers)
 
     def _settled(self, id: str) -> tuple[int, str]:
         index = self.outbox.settle(id)

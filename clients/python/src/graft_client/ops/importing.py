@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias, Union
@@ -14,7 +13,7 @@ from graft.v1 import dataset_pb2, embedding_pb2
 
 from .. import methods
 from ..calls import Feed, Op, ask, each, exchange
-from ..dataset import Example, Imported, split_of
+from ..dataset import Example, Imported, Views, split_of
 from ..errors import AlreadyExists, PreconditionFailed
 from ..outbox import Outbox
 from ..picture import Embedding, Input, embedding, id_of, image
@@ -25,33 +24,6 @@ Labels: TypeAlias = Union[str, Sequence[str], None]
 Pair: TypeAlias = Union[Example, tuple[Input, Labels]]
 Examples: TypeAlias = Union[Iterable[Pair], AsyncIterable[Pair]]
 """Examples, or pairs of a picture and its labels."""
-
-AUGMENTATION_KINDS = {
-    "flip": embedding_pb2.AUGMENTATION_KIND_FLIP,
-    "crop": embedding_pb2.AUGMENTATION_KIND_CROP,
-    "colour": embedding_pb2.AUGMENTATION_KIND_COLOUR,
-}
-
-
-@dataclass(frozen=True)
-class Views:
-    """Further views of each picture, which are fitted on beside it."""
-
-    count: int
-    """How many, at most 16. Each takes as long as another picture."""
-    kinds: Sequence[str] = ()
-    """What may be done: flip, crop, colour; flip and crop unless told."""
-    seed: int = 0
-    """Where chance begins."""
-
-    def message(self) -> embedding_pb2.Augmentation:
-        """The same in the contract."""
-        unknown = [kind for kind in self.kinds if kind not in AUGMENTATION_KINDS]
-        if unknown:
-            raise ValueError(f"kinds {unknown[0]!r}: {', '.join(AUGMENTATION_KINDS)} are accepted")
-        kinds = [AUGMENTATION_KINDS[kind] for kind in self.kinds]
-        return embedding_pb2.Augmentation(views=self.count, kinds=kinds, seed=self.seed)
-
 
 def import_examples(
     dataset: str,

@@ -11,14 +11,14 @@ from graft.v1 import head_pb2, training_pb2
 
 from .. import methods
 from ..calls import END, Close, Emit, Feed, GetSettings, Op, Open, Receive, Sleep, ask, each, gather, pages
-from ..dataset import DatasetInfo
+from ..dataset import DatasetInfo, Views
 from ..errors import GraftError, TrainingFailed
 from ..head import Head
 from ..progress import Bar, Progress
 from ..retry import Settings
 from ..run import Run, run_id
 from .folder import dataset_name
-from .importing import Views, import_folder
+from .importing import import_folder
 
 Kind: TypeAlias = Literal["", "auto", "softmax", "sigmoid", "ridge", "lda", "prototype", "knn", "mlp"]
 Dataset: TypeAlias = Union[str, DatasetInfo]
@@ -35,6 +35,8 @@ def start_training(
     class_weights: Mapping[str, float] | None = None,
     label_smoothing: float = 0,
     seed: int = 0,
+    label_errors: bool | None = None,
+    learning_curve: bool | None = None,
     snapshot: str = "",
 ) -> Op[Run]:
     """Queue a training run and give it at once. The options are those of `train`."""
@@ -46,6 +48,9 @@ def start_training(
         class_weights=class_weights or {},
         label_smoothing=label_smoothing,
         seed=seed,
+        evidence=training_pb2.EvidenceOptions(
+            label_errors=_gather(label_errors), learning_curve=_gather(learning_curve)
+        ),
     )
     request = training_pb2.CreateTrainingRunRequest(dataset=str(dataset), head=head, options=options, snapshot=snapshot)
     answer = yield from ask(methods.CREATE_TRAINING_RUN, request)
@@ -66,6 +71,8 @@ def train(
     class_weights: Mapping[str, float] | None = None,
     label_smoothing: float = 0,
     seed: int = 0,
+    label_errors: bool | None = None,
+    learning_curve: bool | None = None,
     snapshot: str = "",
     progress: Progress = None,
 ) -> Op[Head]:
@@ -77,7 +84,8 @@ def train(
 
     `head` is the dataset's name unless told. `kind` is softmax, sigmoid, ridge, lda, prototype, knn, mlp, or auto for the best of them
     by cross-validation. `l2` are the penalties to choose among; `class_weights` how much a label's examples count; `snapshot` an
-    earlier state of the dataset. `TrainingFailed` tells why there is no head. `progress=False` shows nothing.
+    earlier state of the dataset. `label_errors` and `learning_curve` are looked for if they do not take long, unless told.
+    `TrainingFailed` tells why there is no head. `progress=False` shows nothing.
     """
     _kind(kind)
     if isinstance(source, os.PathLike) or (isinstance(source, str) and ("/" in source or os.sep in source)):
@@ -97,6 +105,8 @@ def train(
         class_weights=class_weights,
         label_smoothing=label_smoothing,
         seed=seed,
+        label_errors=label_errors,
+        learning_curve=learning_curve,
         snapshot=snapshot,
     )
     run = yield from wait(run, progress=progress)
@@ -122,19 +132,19 @@ def watch(run: str | Run) -> Feed[Run]:
     """Follow a run: how it stands now, then each change, until it has ended. A lost stream is opened again."""
     settings: Settings = yield GetSettings()
     request = training_pb2.WatchTrainingRunRequest(id=run_id(run))
-    attempt, ended = 1, False
+    attempt, policy, ended = 1, settings.retry, False
     while True:
         stream = yield Open(methods.WATCH_TRAINING_RUN, request)
         try:
             while (answer := (yield Receive(stream))) is not END:
                 now = Run(answer.training_run)
-                attempt, ended = 1, now.ended
+                attempt, policy, ended = 1, settings.resume, now.ended
                 yield Emit(now)
             if ended:
                 return
-            pause: float | None = settings.retry.first_pause
+            pause: float | None = policy.first_pause
         except GraftError as error:
-            pause = settings.retry.pause(error, attempt)
+            pause = policy.pause(error, attempt)
             if pause is None:
                 raise
         attempt += 1
@@ -159,6 +169,12 @@ def cancel(run: str | Run) -> Op[Run]:
     """Stop a run that is queued or running. One that has ended stays as it is."""
     answer = yield from ask(methods.CANCEL_TRAINING_RUN, training_pb2.CancelTrainingRunRequest(id=run_id(run)))
     return Run(answer.training_run)
+
+
+def _gather(wanted: bool | None) -> training_pb2.Gather:
+    if wanted is None:
+        return training_pb2.GATHER_UNSPECIFIED
+    return training_pb2.GATHER_ALWAYS if wanted else training_pb2.GATHER_NEVER
 
 
 def _kind(kind: str) -> training_pb2.HeadKind:
