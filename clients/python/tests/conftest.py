@@ -43,6 +43,29 @@ def addresses(tmp_path_factory):
         assert process.wait(timeout=90) == 0, "graft up did not end well"
 
 
+@pytest.fixture(scope="session")
+def graft(addresses):
+    """A client of both."""
+    from graft_client import Graft
+
+    with Graft(*addresses) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A folder of pictures, with a sub-folder a class."""
+    from samples import TRAIN, folder, garments
+
+    return folder(tmp_path_factory.mktemp("photos"), garments(TRAIN, 900))
+
+
+@pytest.fixture(scope="session")
+def head(graft, photos):
+    """The head clothes@1, fitted on them."""
+    return graft.train(photos, "clothes", dataset="clothes", progress=False)
+
+
 def wait_ready(process: subprocess.Popen, address: str) -> None:
     deadline = time.monotonic() + 60
     with grpc.insecure_channel(address) as channel:

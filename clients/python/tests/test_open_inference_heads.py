@@ -73,7 +73,7 @@ def pictures() -> np.ndarray:
 
 def classified(graft, head: str, pictures) -> np.ndarray:
     """The probabilities that Classify gives, [n, classes]."""
-    answers = [dict(graft.classify(head, picture, top_k=len(LABELS))) for picture in pictures]
+    answers = [graft.classify(head, picture, top_k=len(LABELS)).probabilities for picture in pictures]
     return np.array([[answer[label] for label in LABELS] for answer in answers])
 
 
@@ -132,7 +132,7 @@ def test_images_and_embeddings_are_classified_as_by_classify(client, graft, head
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     same(powers / powers.sum(axis=1, keepdims=True), wanted)
 
-    embeddings = graft.embed(list(pictures[..., 0]))
+    embeddings = graft.embed(list(pictures[..., 0])).embeddings
     same(infer(client, tensor(embeddings, "FP32", "embedding")), wanted)
     halves = infer(client, tensor(embeddings.astype(np.float16), "FP16", "embedding"))
     np.testing.assert_allclose(halves, wanted, atol=0.02)
@@ -180,7 +180,8 @@ def test_classes_are_given_as_triton_gives_them(client, head, pictures):
 def test_a_head_that_gives_several_labels_says_which_apply(client, graft, outfit):
     pictures = [picture for picture, _ in outfits()[:40]]
     answer = client.infer("outfits", [tensor(np.stack(pictures)[..., None], "UINT8")])
-    wanted = [graft.labels("outfits", picture) for picture in pictures]
+    answers = [graft.classify("outfits", picture).predictions for picture in pictures]
+    wanted = [[(one.label, one.probability) for one in predictions if one.applies] for predictions in answers]
     found = [json.loads(text) for text in texts(answer.as_numpy("labels"))]
     assert found == [[label for label, _ in labels] for labels in wanted]
     assert {len(labels) for labels in found} >= {0, 1, 2}
@@ -196,7 +197,7 @@ def test_a_head_that_gives_several_labels_says_which_apply(client, graft, outfit
 
 
 def test_typed_contents_are_as_good_as_raw_ones(addresses, client, graft, head, pictures):
-    embedding = graft.embed([pictures[0, ..., 0]])
+    embedding = graft.embed([pictures[0, ..., 0]]).embeddings
     with grpc.insecure_channel(addresses[0]) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         for name, datatype, array, contents in [

@@ -1,0 +1,1 @@
+"""What can be asked of the services. Each function is an operation: see `calls`."""
