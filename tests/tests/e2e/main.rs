@@ -15,6 +15,7 @@ mod export;
 mod extract;
 mod feedback;
 mod garbage;
+mod generated;
 mod head_kinds;
 mod hostile_streams;
 mod image_uris;
