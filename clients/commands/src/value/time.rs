@@ -29,7 +29,7 @@ fn moment(text: &str) -> Option<Timestamp> {
         return Some(moment);
     }
     if let Ok(date) = text.parse::<Date>() {
-        return date.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+        return date.to_zoned_datetime(TimeZone::UTC).ok().map(|day| day.timestamp());
     }
     let ahead = text.strip_prefix("in ").or_else(|| text.strip_prefix('+'));
     let distance = span(ahead.or_else(|| text.ends_with("ago").then_some(text))?)?;
