@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Status, client::Grpc, metadata::MetadataMap};
 
-use crate::{Connection, Failure, codec::DynamicCodec, options::Options, send::Outbound};
+use crate::{Connection, Failure, codec::DynamicCodec, failure::OVERDUE, options::Options, send::Outbound};
 
 /// The largest message that is taken, in bytes: servers of others may send larger ones than Graft's.
 const LARGEST: usize = 64 << 20;
@@ -53,7 +53,7 @@ pub async fn call(
         biased;
         failure = failed => Err(failure),
         done = talk => done,
-        () = overdue(options.timeout) => Err(Failure::of_call(&url, Status::deadline_exceeded("the time that --timeout gives is over"))),
+        () = overdue(options.timeout) => Err(Failure::of_call(&url, Status::deadline_exceeded(OVERDUE))),
     }
 }
 

@@ -5,6 +5,9 @@ use std::{error::Error, fmt, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+/// What is said when the call took too long.
+pub const OVERDUE: &str = "the time that --timeout gives is over";
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub enum Failure {
@@ -36,6 +39,9 @@ impl Failure {
         // A connection that fails leaves its error in the status; a service cannot.
         let transport = status.source().is_some();
         match status.code() {
+            _ if causes(&status).any(|cause| cause.is::<tonic::TimeoutExpired>()) => {
+                Failure::Refused(Box::new(Status::deadline_exceeded(OVERDUE)))
+            }
             Code::Unavailable | Code::Unknown | Code::Cancelled if transport => {
                 Failure::Unreachable { url: url.to_owned(), reason: root(&status) }
             }
@@ -128,11 +134,17 @@ pub fn name(code: Code) -> String {
 }
 
 fn root(status: &Status) -> String {
-    let mut cause: &dyn Error = status;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+    causes(status).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The status and what caused it, one after the other.
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(status);
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
 }
 
 #[cfg(test)]

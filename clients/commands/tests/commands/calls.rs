@@ -37,7 +37,7 @@ async fn one_message_of_every_kind_of_flag() {
         "red,COLOUR_ROT,-5",
         "--inner.name",
         "x",
-        "--amount",
+        "--inner.amount",
         "3",
         "--inner.tags",
         "t",

@@ -22,7 +22,7 @@ async fn wrong_usage_is_told_before_anything_is_sent() {
         (&["echo", "--inner", "@/no/such"], &["/no/such"]),
         (&["echo", "--json", "{"], &["--json"]),
         (&["echo", "--some-bytes", "base64:?"], &["no base64"]),
-        (&["echo", "--timeout", "-1s"], &["more than 0"]),
+        (&["echo", "--timeout=-1s"], &["more than 0"]),
         (&["echo", "--header", "x"], &["KEY=VALUE"]),
         (&["echo", "--output", "xml"], &["jsonl"]),
         (&["echo", "--each", "x"], &["--each"]),

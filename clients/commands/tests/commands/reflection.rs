@@ -36,8 +36,8 @@ async fn a_server_tells_what_it_can_do() {
     }
     // Its flags, wherever the address stands.
     for arguments in [
-        &["--endpoint", url, "EchoService/Echo", "--a-string", "x", "--amount", "3", "--output", "table"][..],
-        &["test.v1.EchoService/Echo", "--endpoint", url, "--a-string", "x", "--amount=3"],
+        &["--endpoint", url, "EchoService/Echo", "--a-string", "x", "--inner.amount", "3", "--output", "table"][..],
+        &["test.v1.EchoService/Echo", "--endpoint", url, "--a-string", "x", "--inner.amount=3"],
         &["--reflect", "echo/echo", "--a-string=x", "--inner.amount", "3", &format!("--endpoint={url}")],
     ] {
         let (done, out) = call(arguments).await;
