@@ -9,6 +9,7 @@
 //!   are, and their history. `diff`: two versions beside each other. `split`: canaries and shadows. `traffic`: what classifiers were
 //!   asked.
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
+//! - `generated`: a command for each RPC of the contract, made from it.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 //!   `whole`: files that appear whole or not at all.
 
@@ -17,7 +18,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use graft_client::Graft;
 use output::Output;
 
@@ -29,6 +30,7 @@ mod dataset;
 mod diff;
 mod export;
 mod gc;
+mod generated;
 mod heads;
 mod import;
 mod import_head;
@@ -120,7 +122,11 @@ enum Done {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = generated::command_line().get_matches();
+    if let Some(code) = generated::run_generated(&matches).await {
+        return code;
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli).await {
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::Some) => ExitCode::from(4),

@@ -15,6 +15,7 @@ mod export;
 mod extract;
 mod feedback;
 mod garbage;
+mod generated;
 mod guides;
 mod head_kinds;
 mod hostile_streams;

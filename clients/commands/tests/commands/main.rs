@@ -1,0 +1,11 @@
+//! The commands of a contract with every kind of field and call, against a real server; and those of Graft's own contract.
+
+mod bytes_in;
+mod bytes_out;
+mod calls;
+mod graft;
+mod mistakes;
+mod output;
+mod reflection;
+mod round_trip;
+mod support;
