@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use graft_client::{Error, Graft, Told, Token};
+use graft_client::{Error, Graft, Token, Told};
 
 /// How to reach the services.
 #[derive(Args)]

@@ -135,7 +135,9 @@ async fn main() -> ExitCode {
 /// The exit code for an error, after a hint where there is one.
 fn failed(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<graft_client::Error>().is_some_and(|cause| cause.is_unreachable()) {
-        eprintln!("hint: `graft up` starts both services on this machine; --trainer and --extractor, or a --context, name others");
+        eprintln!(
+            "hint: `graft up` starts both services on this machine; --trainer and --extractor, or a --context, name others"
+        );
         return 3;
     }
     if error.downcast_ref::<graft_pull::PullError>().is_some_and(|cause| cause.is_unreachable()) { 3 } else { 1 }

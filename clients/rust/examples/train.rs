@@ -32,7 +32,8 @@ fn image(path: &PathBuf) -> std::io::Result<Image> {
 }
 
 async fn import_all(graft: &Graft, name: &str, photos: Vec<(PathBuf, String)>) -> Result<(), Box<dyn Error>> {
-    let created = graft.trainer.datasets().create_dataset(CreateDatasetRequest { name: name.into(), ..Default::default() });
+    let created =
+        graft.trainer.datasets().create_dataset(CreateDatasetRequest { name: name.into(), ..Default::default() });
     created.await.map_err(|status| graft.trainer.error(status))?;
     // Files are read when the service wants them, so a folder of any size takes little memory.
     let examples = futures::stream::iter(photos).filter_map(|(path, label)| async move {

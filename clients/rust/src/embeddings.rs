@@ -52,9 +52,8 @@ pub async fn embeddings(trainer: &Service, dataset: &str, snapshot: &str, split:
         left: dataset.row_count,
         rows: VecDeque::new(),
     };
-    let rows = stream::try_unfold(receiving, async |mut receiving| {
-        Ok(receiving.next().await?.map(|row| (row, receiving)))
-    });
+    let rows =
+        stream::try_unfold(receiving, async |mut receiving| Ok(receiving.next().await?.map(|row| (row, receiving))));
     Ok(Download { dataset, rows: rows.boxed() })
 }
 

@@ -9,7 +9,9 @@ use tonic_types::StatusExt;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is no URL.
-    #[error("{url} is no address: {reason}; one such as http://127.0.0.1:7400 or https://graft.example.org is accepted")]
+    #[error(
+        "{url} is no address: {reason}; one such as http://127.0.0.1:7400 or https://graft.example.org is accepted"
+    )]
     Address {
         /// What was given.
         url: String,

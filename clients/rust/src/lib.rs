@@ -40,4 +40,4 @@ pub use heads::{export_head, import_head};
 pub use import::import;
 pub use retry::Retry;
 pub use stream::Replies;
-pub use watch::{watch, wait_for};
+pub use watch::{wait_for, watch};

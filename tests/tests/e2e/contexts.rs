@@ -30,7 +30,8 @@ impl Home {
 
     fn run_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Result<Ended> {
         let mut command = command("graft");
-        for variable in ["GRAFT_CONFIG", "GRAFT_CONTEXT", "GRAFT_TRAINER", "GRAFT_EXTRACTOR", "GRAFT_TOKEN", "XDG_CONFIG_HOME"]
+        for variable in
+            ["GRAFT_CONFIG", "GRAFT_CONTEXT", "GRAFT_TRAINER", "GRAFT_EXTRACTOR", "GRAFT_TOKEN", "XDG_CONFIG_HOME"]
         {
             command.env_remove(variable);
         }
@@ -83,7 +84,8 @@ fn the_file_is_its_owners_and_keeps_what_others_wrote() -> Result<()> {
 
     let written = fs::read_to_string(&path)?;
     fs::write(&path, format!("# Ours.\n{written}# The end.\n"))?;
-    let set = ["config", "set-context", "a", "--token-file", "token", "--ca-file", "/etc/ca.pem", "--server-name", "graft"];
+    let set =
+        ["config", "set-context", "a", "--token-file", "token", "--ca-file", "/etc/ca.pem", "--server-name", "graft"];
     expect(home.run(&set)?, 0, &["changed the context a"])?;
     let changed = fs::read_to_string(&path)?;
     let token = home.0.path().canonicalize()?.join("token").display().to_string();

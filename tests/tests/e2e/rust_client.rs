@@ -101,7 +101,8 @@ async fn an_import_outlives_the_trainer_and_the_rest_goes_its_way() -> Result<()
 
     // A run is followed, though the trainer is started again meanwhile.
     let request = graft_client::proto::CreateTrainingRunRequest { dataset: "clothes".into(), ..Default::default() };
-    let run = graft.trainer.training().create_training_run(request).await?.into_inner().training_run.context("a run")?;
+    let run =
+        graft.trainer.training().create_training_run(request).await?.into_inner().training_run.context("a run")?;
     let (trainer, id) = (graft.trainer.clone(), run.id.clone());
     let waiting = tokio::spawn(async move { wait_for(&trainer, &id).await });
     tokio::time::sleep(Duration::from_millis(200)).await;

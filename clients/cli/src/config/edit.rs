@@ -114,7 +114,8 @@ impl Contexts {
         if there.iter().any(|one| one == name) {
             return Ok(());
         }
-        let there = if there.is_empty() { "there are none".to_owned() } else { format!("there are {}", there.join(", ")) };
+        let there =
+            if there.is_empty() { "there are none".to_owned() } else { format!("there are {}", there.join(", ")) };
         bail!("there is no context `{name}`; {there}");
     }
 
@@ -133,7 +134,8 @@ impl Contexts {
 mod tests {
     use super::*;
 
-    const FILE: &str = "# Ours.\ncurrent-context = \"a\" # for now\n\n# Near.\n[contexts.a]\ntrainer = \"http://x\" # moved\n";
+    const FILE: &str =
+        "# Ours.\ncurrent-context = \"a\" # for now\n\n# Near.\n[contexts.a]\ntrainer = \"http://x\" # moved\n";
 
     fn changed(with: impl FnOnce(&mut Contexts) -> Result<String>) -> (String, String) {
         let mut contexts = Contexts::new(FILE).unwrap();

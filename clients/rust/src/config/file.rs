@@ -98,7 +98,8 @@ impl ConfigFile {
     pub fn context(&self, name: &str, path: &Path) -> Result<&Context, Error> {
         self.contexts.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
-            let there = if names.is_empty() { "there are none".into() } else { format!("there are {}", names.join(", ")) };
+            let there =
+                if names.is_empty() { "there are none".into() } else { format!("there are {}", names.join(", ")) };
             wrong(path, format!("there is no context `{name}`; {there}; `graft config set-context` makes one"))
         })
     }
@@ -175,7 +176,8 @@ mod tests {
         assert!(message("[contexts.a]\ncert-file = \"x\"").contains("both together"));
         let broken = message("[contexts.a]\ntoken = \"s3cret");
         assert!(broken.contains(":2") && !broken.contains("s3cret"), "{broken}");
-        let missing = parse("[contexts.a]\n[contexts.b]").unwrap().context("c", Path::new("f")).unwrap_err().to_string();
+        let missing =
+            parse("[contexts.a]\n[contexts.b]").unwrap().context("c", Path::new("f")).unwrap_err().to_string();
         assert!(missing.contains("`c`") && missing.contains("a, b"), "{missing}");
     }
 

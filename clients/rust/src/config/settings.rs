@@ -104,7 +104,9 @@ impl Told {
         if file.contexts.values().any(|context| context.token.is_some()) {
             warnings.extend(open_to_others(path));
         }
-        if token.is_none() && let Some(Token::File(path)) = &of_file {
+        if token.is_none()
+            && let Some(Token::File(path)) = &of_file
+        {
             warnings.extend(open_to_others(path));
         }
         let first = |told: &Option<String>, variable: &str, file: &Option<String>, usual: &str| {
@@ -137,7 +139,9 @@ fn open_to_others(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let open = mode & 0o044 != 0;
-    open.then(|| format!("{} holds a token, and others may read it ({mode:03o}); `chmod 600` ends that", path.display()))
+    open.then(|| {
+        format!("{} holds a token, and others may read it ({mode:03o}); `chmod 600` ends that", path.display())
+    })
 }
 
 #[cfg(not(unix))]

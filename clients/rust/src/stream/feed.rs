@@ -67,10 +67,7 @@ pub struct Sending {
 }
 
 /// Send the first message of `exchange`, then what was sent before and has no reply, and then what `source` has.
-pub fn send<E: Exchange>(
-    exchange: &E,
-    source: Arc<Mutex<Source<E::Item>>>,
-) -> (ReceiverStream<E::Request>, Sending) {
+pub fn send<E: Exchange>(exchange: &E, source: Arc<Mutex<Source<E::Item>>>) -> (ReceiverStream<E::Request>, Sending) {
     let (messages, receiver) = mpsc::channel(MESSAGES);
     let first = exchange.first();
     let mut task = JoinSet::new();

@@ -46,9 +46,7 @@ impl Unsendable {
         let id = item.id();
         let (field, message) = match id.len() {
             1..=ID_BYTES if bytes <= MOST_BYTES => return None,
-            1..=ID_BYTES => {
-                ("image", format!("{bytes} bytes; an item of at most {MOST_BYTES} bytes fits a message"))
-            }
+            1..=ID_BYTES => ("image", format!("{bytes} bytes; an item of at most {MOST_BYTES} bytes fits a message")),
             length => ("id", format!("{length} bytes; 1 to {ID_BYTES} bytes are accepted")),
         };
         Some(Unsendable { id: id.to_owned(), field, message })

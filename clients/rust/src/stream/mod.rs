@@ -21,8 +21,8 @@ mod receive;
 mod tests;
 mod window;
 
-pub(crate) use receive::exchange;
 pub use receive::Replies;
+pub(crate) use receive::exchange;
 
 /// A kind of stream. Making an item again must come to the same, since what has no reply is sent again when the connection was
 /// lost.

@@ -52,14 +52,8 @@ struct Kept<T> {
 
 impl<T: Item> Window<T> {
     pub fn new() -> Window<T> {
-        let state = State {
-            kept: HashMap::new(),
-            bytes: 0,
-            count: 0,
-            ambiguous: false,
-            refused: VecDeque::new(),
-            all: false,
-        };
+        let state =
+            State { kept: HashMap::new(), bytes: 0, count: 0, ambiguous: false, refused: VecDeque::new(), all: false };
         Window { state: Mutex::new(state), room: Notify::new(), refusal: Notify::new() }
     }
 

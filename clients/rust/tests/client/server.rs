@@ -56,7 +56,12 @@ impl Server {
         let routes = router(&scripted).serve_with_incoming(TcpListenerStream::new(listener));
         tasks.spawn(async move { drop(routes.await) });
         let nothing = Authority::new();
-        Server { address, scripted, proof: Arc::new(Mutex::new(proof(&nothing.certify("unused"), None))), _tasks: tasks }
+        Server {
+            address,
+            scripted,
+            proof: Arc::new(Mutex::new(proof(&nothing.certify("unused"), None))),
+            _tasks: tasks,
+        }
     }
 
     /// One that proves who it is by `certified`, and asks clients for certificates of `clients`.
