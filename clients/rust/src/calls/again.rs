@@ -78,6 +78,6 @@ fn failure(answer: &Result<Response<Body>, BoxError>) -> Option<Failure> {
 }
 
 /// The cause of this type, however deep.
-pub fn find<E: Error + 'static>(error: &(dyn Error + 'static)) -> Option<&E> {
+pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
