@@ -20,7 +20,7 @@ impl Contexts {
     }
 
     pub fn text(&self) -> String {
-        self.document.to_string()
+        self.document.to_string().trim_start_matches('\n').to_owned()
     }
 
     pub fn current(&self) -> Option<&str> {
