@@ -9,7 +9,7 @@
 //! - [`made_up`]: embeddings without images. [`fashion`]: rows of Fashion-MNIST; [`pictures`]: images good and bad, made on the spot; [`forms`]: labelled images in the
 //!   forms that are imported.
 //! - [`exported`]: exported files, read and run by Python.
-//! - [`browser`]: pages in a real browser. [`web`]: a web server of images. [`bucket`] and [`postgres`]: what they keep state in,
+//! - [`tls`]: TLS in front of a service. [`browser`]: pages in a real browser. [`web`]: a web server of images. [`bucket`] and [`postgres`]: what they keep state in,
 //!   from `graft-backing`.
 //! - [`bench`]: the benchmarks behind `make bench`; `src/bin/graft-bench.rs` runs them.
 //! - `tests/`: the tests, a file for each promise.
@@ -24,6 +24,7 @@ pub mod forms;
 pub mod made_up;
 pub mod pictures;
 pub mod services;
+pub mod tls;
 pub mod web;
 
 pub use graft_backing::{bucket, postgres};

@@ -67,6 +67,11 @@ pub fn free_port() -> u16 {
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(binaries().join(name));
     command.env("ORT_DYLIB_PATH", onnxruntime()).stdin(Stdio::null());
+    for variable in ["GRAFT_CONFIG", "GRAFT_CONTEXT", "GRAFT_TOKEN"] {
+        command.env_remove(variable);
+    }
+    // No contexts of whoever runs the tests.
+    command.env("XDG_CONFIG_HOME", "/nowhere");
     command
 }
 

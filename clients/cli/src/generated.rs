@@ -5,8 +5,8 @@
 
 use std::{process::ExitCode, sync::OnceLock};
 
-use clap::{ArgMatches, Command, CommandFactory, error::ErrorKind};
-use graft_commands::{Connection, Contract, Failure, Program, by_name, command, dial, run, summary};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind};
+use graft_commands::{Connection, Contract, Failure, Program, by_name, command, run, summary};
 use graft_proto::FILE_DESCRIPTOR_SET;
 
 use crate::Cli;
@@ -37,6 +37,13 @@ pub fn command_line() -> Command {
     whole.arg(by_name::reflect_flag()).subcommand(by_name::command())
 }
 
+/// A connection to the service of this name.
+fn connect(name: &'static str, told: &crate::connection::Connection) -> Result<Connection, graft_client::Error> {
+    let graft = told.graft()?;
+    let service = if name == "extractor" { &graft.extractor } else { &graft.trainer };
+    Ok(Connection { channel: service.channel(), metadata: service.metadata(), url: service.url().to_owned() })
+}
+
 fn fill(group: Command) -> Command {
     match contract() {
         Some(contract) => command::fill(contract, group, flags()),
@@ -57,10 +64,11 @@ pub async fn run_generated(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, inner) = matches.subcommand()?;
     let reflect = matches.get_flag("reflect");
     let contract = contract()?;
-    let of = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
-    let (trainer, extractor) = (of("trainer"), of("extractor"));
+    let told = crate::connection::Connection::from_arg_matches(matches).ok()?;
     let dial = |service: &str, endpoint: Option<&str>| -> Result<Connection, Failure> {
-        dial::plain(endpoint.unwrap_or(if service == OF_EXTRACTOR { &extractor } else { &trainer }))
+        let name = if service == OF_EXTRACTOR { "extractor" } else { "trainer" };
+        let told = endpoint.map_or_else(|| told.clone(), |url| told.clone().with(name, url));
+        connect(name, &told).map_err(|error| Failure::Input(error.to_string()))
     };
     let program = Program { name: "graft", flags: flags(), dial: &dial, out: &mut std::io::stdout() };
     let done = match contract.service_of(name) {

@@ -10,6 +10,7 @@
 //!   asked.
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
 //! - `generated`: a command for each RPC of the contract, made from it.
+//! - `connection`: which services a command speaks to. `config`: the file of contexts that says so.
 //! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
 //!   `whole`: files that appear whole or not at all.
 
@@ -19,12 +20,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{FromArgMatches, Parser, Subcommand};
-use graft_client::Graft;
+use connection::Connection;
 use output::Output;
 
 mod aliases;
 mod backbone;
 mod classify;
+mod config;
+mod connection;
 mod correct;
 mod dataset;
 mod diff;
@@ -53,12 +56,8 @@ mod whole;
 #[derive(Parser)]
 #[command(name = "graft", version)]
 struct Cli {
-    /// Where the trainer is.
-    #[arg(long, global = true, env = "GRAFT_TRAINER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
-    trainer: String,
-    /// Where the extractor is.
-    #[arg(long, global = true, env = "GRAFT_EXTRACTOR", default_value = "http://127.0.0.1:7401", value_name = "URL")]
-    extractor: String,
+    #[command(flatten)]
+    connection: Connection,
     /// A table for people, or one JSON document for programs, on standard output.
     #[arg(long, global = true, value_enum, default_value = "table")]
     output: Output,
@@ -70,6 +69,8 @@ struct Cli {
 enum Command {
     /// Start both services on this machine, until Ctrl-C.
     Up(up::Up),
+    /// Name services, how to connect to them, and which of them commands speak to.
+    Config(config::Config),
     /// Pull, list, show or remove backbones: the networks that classifiers are fitted on.
     Backbone(backbone::Backbone),
     /// Add labelled images to a dataset: from folders, tables, arrays, Parquet, tar or zip.
@@ -140,16 +141,24 @@ async fn main() -> ExitCode {
 /// The exit code for an error, after a hint where there is one.
 fn failed(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<graft_client::Error>().is_some_and(|cause| cause.is_unreachable()) {
-        eprintln!("hint: `graft up` starts both services on this machine; --trainer and --extractor name others");
+        eprintln!(
+            "hint: `graft up` starts both services on this machine; --trainer and --extractor, or a --context, name others"
+        );
         return 3;
     }
     if error.downcast_ref::<graft_pull::PullError>().is_some_and(|cause| cause.is_unreachable()) { 3 } else { 1 }
 }
 
 async fn run(cli: Cli) -> Result<Done> {
-    let graft = Graft::new(&cli.trainer, &cli.extractor)?;
+    // These two speak to no service that a context names.
     match cli.command {
-        Command::Up(up) => up.run().await,
+        Command::Up(up) => return up.run().await,
+        Command::Config(config) => return config.run(&cli.connection, cli.output),
+        _ => {}
+    }
+    let graft = cli.connection.graft()?;
+    match cli.command {
+        Command::Up(_) | Command::Config(_) => Ok(Done::All),
         Command::Backbone(backbone) => backbone.run(&graft, cli.output).await,
         Command::Import(import) => import.run(&graft, cli.output).await,
         Command::Train(train) => train.run(&graft, cli.output).await,

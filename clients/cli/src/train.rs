@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use futures::TryStreamExt;
 use graft_client::{
     Graft,
     proto::{
         CancelTrainingRunRequest, CreateTrainingRunRequest, EvidenceOptions, Gather, GetHeadRequest, Head, HeadKind,
-        TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun, TrainingState, WatchTrainingRunRequest,
+        TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun, TrainingState,
     },
+    watch,
 };
 
 use crate::{Done, heads, import::views, output::Output, progress::Progress};
@@ -190,12 +192,10 @@ fn json(run: &TrainingRun, head: &Head) -> serde_json::Value {
 
 async fn follow(graft: &Graft, run: TrainingRun) -> Result<TrainingRun> {
     let mut progress = Progress::of_whole("waiting");
-    let request = WatchTrainingRunRequest { id: run.id.clone() };
-    let states = graft.trainer.training().watch_training_run(request).await;
-    let mut states = states.map_err(|status| graft.trainer.error(status))?.into_inner();
+    let mut states = watch(&graft.trainer, &run.id).await?;
     let mut last = run;
-    while let Some(state) = states.message().await.map_err(|status| graft.trainer.error(status))? {
-        last = state.training_run.unwrap_or(last);
+    while let Some(state) = states.try_next().await? {
+        last = state;
         let now = last.progress.unwrap_or_default();
         progress.at(now.fraction, &describe(&now));
     }

@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 
 /// What the system lets others do with a new file is taken off these.
 const PERMISSIONS: u32 = 0o666;
+/// Those of a file that its owner alone may read.
+const PRIVATE: u32 = 0o600;
 
 /// A file that is being written beside its place. Dropping it removes it.
 pub struct WholeFile {
@@ -23,6 +25,15 @@ pub struct WholeFile {
 impl WholeFile {
     /// A file that is to be at `place`. What is there now is replaced when it is whole.
     pub fn new(place: &Path) -> Result<WholeFile> {
+        WholeFile::with(place, PERMISSIONS)
+    }
+
+    /// The same, for its owner alone.
+    pub fn private(place: &Path) -> Result<WholeFile> {
+        WholeFile::with(place, PRIVATE)
+    }
+
+    fn with(place: &Path, permissions: u32) -> Result<WholeFile> {
         let cannot = || format!("cannot write {}", place.display());
         let name = place.file_name().with_context(cannot)?.to_string_lossy().into_owned();
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -31,7 +42,7 @@ impl WholeFile {
         }
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .permissions(Permissions::from_mode(PERMISSIONS))
+            .permissions(Permissions::from_mode(permissions))
             .tempfile_in(folder)
             .with_context(cannot)?;
         Ok(WholeFile { file: BufWriter::new(file), place: place.to_owned() })

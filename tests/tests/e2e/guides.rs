@@ -124,7 +124,8 @@ impl Desk {
     /// Run a block as a person's shell does, and stop at the first command that fails.
     fn shell(&self, text: &str, place: &Path) -> Result<()> {
         let here = |service: &Service| service.metrics_address();
-        let text = text.replace("localhost:7410", &here(&self.trainer)).replace("localhost:7411", &here(&self.extractor));
+        let text =
+            text.replace("localhost:7410", &here(&self.trainer)).replace("localhost:7411", &here(&self.extractor));
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", &text]);
         self.run(bash, place, &text)

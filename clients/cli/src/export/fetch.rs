@@ -1,9 +1,11 @@
 //! What an export is made of, from the services.
 
 use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
 use graft_client::{
-    Service,
-    proto::{BackboneModel, ExportBackboneRequest, ExportHeadRequest, Head},
+    Service, export_head,
+    heads::HeadFile,
+    proto::{BackboneModel, ExportBackboneRequest, Head},
 };
 use prost::bytes::{Bytes, BytesMut};
 
@@ -14,14 +16,12 @@ const MOST_BYTES: u64 = i32::MAX as u64;
 
 /// A head, its report left out, and its safetensors file.
 pub async fn head(trainer: &Service, name: String) -> Result<(Head, Bytes)> {
-    let answer = trainer.heads().export_head(ExportHeadRequest { name }).await;
-    let mut parts = answer.map_err(|status| trainer.error(status))?.into_inner();
-    let (mut head, mut file) = (None, Received::new("head"));
-    while let Some(part) = parts.message().await.map_err(|status| trainer.error(status))? {
-        head = head.or(part.head);
-        file.add(part.size, &part.data)?;
+    let HeadFile { head, size, mut pieces } = export_head(trainer, &name).await?;
+    let mut file = Received::new("head");
+    while let Some(piece) = pieces.try_next().await? {
+        file.add(size, &piece)?;
     }
-    Ok((head.context("the trainer described no head")?, file.whole()?))
+    Ok((head, file.whole()?))
 }
 
 /// What the file of a backbone is, and the file.

@@ -170,12 +170,9 @@ impl Import {
     async fn existing(&self, graft: &Graft) -> Result<Option<Dataset>> {
         let trainer = &graft.trainer;
         let name = &self.dataset;
-        let asked = trainer.read(|| {
-            let mut datasets = trainer.datasets();
-            async move { datasets.get_dataset(GetDatasetRequest { name: name.clone() }).await }
-        });
-        let there = match asked.await {
-            Ok(answer) => answer.dataset.unwrap_or_default(),
+        let asked = trainer.datasets().get_dataset(GetDatasetRequest { name: name.clone() }).await;
+        let there = match asked.map_err(|status| trainer.error(status)) {
+            Ok(answer) => answer.into_inner().dataset.unwrap_or_default(),
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
         };

@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use graft_client::{
-    Graft,
-    proto::{Head, HeadLink, ImportHeadOptions, ImportHeadRequest, WeightOrder},
+    Graft, import_head,
+    proto::{Head, HeadLink, ImportHeadOptions, WeightOrder},
 };
 use prost::bytes::Bytes;
 
@@ -24,8 +24,6 @@ mod npz;
 
 /// The largest file, in bytes: what the trainer takes.
 const MOST_BYTES: u64 = 264 << 20;
-/// Bytes of one message.
-const PART: usize = 4 << 20;
 
 /// Register a classifier that was fitted elsewhere: safetensors, or scikit-learn's arrays in an .npz.
 ///
@@ -85,12 +83,7 @@ enum Order {
 impl ImportHead {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         let (options, file) = self.prepare()?;
-        let mut messages = vec![ImportHeadRequest { options: Some(options), data: Bytes::new() }];
-        let part = |start: usize| file.slice(start..file.len().min(start + PART));
-        let parts = (0..file.len()).step_by(PART).map(part);
-        messages.extend(parts.map(|data| ImportHeadRequest { options: None, data }));
-        let answer = graft.trainer.heads().import_head(tokio_stream::iter(messages)).await;
-        let head = answer.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
+        let head = import_head(&graft.trainer, options, tokio_stream::iter([file])).await?;
         output.show(|| text(&head), || heads::json(&head))?;
         Ok(Done::All)
     }

@@ -1,0 +1,10 @@
+//! The client against real gRPC servers, over real connections: what they answer is scripted, so that they fail when they are
+//! told to.
+
+mod certificates;
+mod retries;
+mod scripted;
+mod server;
+mod streams;
+mod tls;
+mod tokens;
