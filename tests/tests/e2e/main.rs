@@ -30,3 +30,4 @@ mod straight_line;
 mod suggest;
 mod traffic;
 mod views;
+mod web;
