@@ -72,9 +72,10 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         // Over HTTP/1.1 gRPC's trailers get lost on the way.
         if is_grpc(request.headers()) && request.version() == Version::HTTP_2 {
-            return Passage::Through { call: self.inner.call(request) };
+            return Passage { way: Way::Through { call: self.inner.call(request) } };
         }
-        Passage::Web { call: Box::pin(self.web.clone().answer(self.inner.clone(), request)) }
+        let call = Box::pin(self.web.clone().answer(self.inner.clone(), request));
+        Passage { way: Way::Web { call } }
     }
 }
 
@@ -86,19 +87,17 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 pin_project! {
     /// The wait for an answer's headers.
+    pub struct Passage<F, E> {
+        #[pin]
+        way: Way<F, E>,
+    }
+}
+
+pin_project! {
     #[project = Passing]
-    pub enum Passage<F, E> {
-        /// Of a call that is gRPC.
-        Through {
-            /// The call.
-            #[pin]
-            call: F
-        },
-        /// Of any other.
-        Web {
-            /// The call.
-            call: BoxFuture<'static, Result<Response<Body>, E>>
-        },
+    enum Way<F, E> {
+        Through { #[pin] call: F },
+        Web { call: BoxFuture<'static, Result<Response<Body>, E>> },
     }
 }
 
@@ -111,7 +110,7 @@ where
     type Output = Result<Response<Body>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        match self.project().way.project() {
             // The server would box the body just so; one that is boxed already it takes as it is.
             Passing::Through { call } => Poll::Ready(Ok(ready!(call.poll(context))?.map(Body::new))),
             Passing::Web { call } => call.as_mut().poll(context),

@@ -9,7 +9,7 @@ use tonic::{Status, body::Body};
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
-use crate::{deadline::Deadline, form::essence, refusal::Refusal};
+use crate::{deadline::Deadline, form::essence};
 
 /// The content type of a request in grpc-web, as `tonic-web` knows it: without parameters, and in small letters.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<HeaderValue> {
