@@ -98,7 +98,11 @@ impl Requests {
                     let more = if requests.method.takes_stream { Some(requests) } else { None };
                     message.map(|message| (Ok(message), more))
                 }
-                Err(refusal) => Some((Err(requests.refused.say(refusal)), None)),
+                Err(refusal) => {
+                    // What was encoded before goes on its way first: tonic drops it where an error follows at once.
+                    tokio::task::yield_now().await;
+                    Some((Err(requests.refused.say(refusal)), None))
+                }
             }
         })
     }

@@ -14,6 +14,10 @@ use crate::messages::Text;
 const REASON: usize = 160;
 /// The same of a field's path.
 const PATH: usize = 80;
+/// What prost-reflect says of a name that is no field's, with the name behind it.
+const NO_FIELD: &str = "unrecognized field name ";
+/// The same of one that is no value's of an enum.
+const NO_VALUE: &str = "unrecognized enum value ";
 /// Names of fields or values that are told as accepted.
 const NAMES: usize = 20;
 
@@ -41,28 +45,32 @@ pub(crate) fn of_protobuf(kind: MessageDescriptor, encoded: Bytes, after: &str) 
 fn wrong(kind: &MessageDescriptor, path: &Path, text: &Text, error: &serde_json::Error) -> Status {
     let said = error.to_string();
     let reason = said.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&said);
-    let mut reason = shortened(reason, REASON);
-    if let Some(accepted) = accepted(kind, path, &reason) {
-        reason += &format!("; accepted are {accepted}");
+    let mut field = path.to_string();
+    // The path of a name that is not known ends above it.
+    if let Some(name) = reason.strip_prefix(NO_FIELD) {
+        let above = if field == "." { String::new() } else { field + "." };
+        field = above + name.trim_matches('\'');
+    }
+    let mut told = shortened(reason, REASON);
+    if let Some(accepted) = accepted(kind, path, reason) {
+        told += &format!("; accepted are {accepted}");
     }
     let line = text.line.unwrap_or(error.line() as u64);
-    reason += &format!(" (line {line}, column {})", error.column());
-    let field = shortened(&path.to_string(), PATH);
+    told += &format!(" (line {line}, column {})", error.column());
     if field == "." {
-        return Status::invalid_argument(format!("the message is not JSON of {}: {reason}", kind.full_name()));
+        return Status::invalid_argument(format!("the message is not JSON of {}: {told}", kind.full_name()));
     }
-    let details = ErrorDetails::with_bad_request_violation(field.clone(), reason.clone());
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {reason}"), details)
+    let field = shortened(&field, PATH);
+    let details = ErrorDetails::with_bad_request_violation(field.clone(), told.clone());
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {told}"), details)
 }
 
 /// The names that are accepted where one is not.
 fn accepted(kind: &MessageDescriptor, path: &Path, reason: &str) -> Option<String> {
-    let names: Vec<String> = if reason.starts_with("unrecognized field name") {
-        let above: Vec<&Segment> = path.iter().collect();
-        let kind = message_at(kind, above.split_last()?.1)?;
-        kind.fields().map(|field| field.json_name().to_owned()).collect()
-    } else if reason.starts_with("unrecognized enum value") {
-        let path: Vec<&Segment> = path.iter().collect();
+    let path: Vec<&Segment> = path.iter().collect();
+    let names: Vec<String> = if reason.starts_with(NO_FIELD) {
+        message_at(kind, &path)?.fields().map(|field| field.json_name().to_owned()).collect()
+    } else if reason.starts_with(NO_VALUE) {
         let Kind::Enum(kind) = field_at(kind, &path)?.kind() else { return None };
         kind.values().map(|value| value.name().to_owned()).collect()
     } else {

@@ -26,12 +26,14 @@ async fn grpc_is_answered_as_without_the_layer() {
     assert_eq!(answer.into_inner().text, "a");
 
     let messages = stream::iter([said("a"), said("b"), Said { fail: 6, ..said("c") }]);
+    grpc.ready().await.unwrap();
     let mut answers = grpc.streaming(Request::new(messages), path("Chat"), codec()).await.unwrap().into_inner();
     assert_eq!(answers.message().await.unwrap().unwrap().text, "a");
     assert_eq!(answers.message().await.unwrap().unwrap().text, "b");
     let status = answers.message().await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::AlreadyExists, "c"));
     assert_eq!(status.metadata().get("x-failed").unwrap(), "yes");
+    grpc.ready().await.unwrap();
     let status = grpc.unary(Request::new(said("a")), path("Shout"), codec()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
 }

@@ -45,7 +45,7 @@ async fn a_document_is_bounded_before_it_is_kept() {
 #[tokio::test]
 async fn each_line_is_bounded_and_their_number_is_not() {
     let address = Echo::default().serve(&[]).await;
-    let lines = format!("{}\n", document(1000)).repeat(500);
+    let lines = format!("{{}}{}\n", " ".repeat(1000)).repeat(500);
     assert_eq!(post(address, "Gather", "application/x-ndjson", lines).await.json()["number"], "500");
     for body in [document(LIMIT + 1), format!("{{}}\n{}\n", document(LIMIT + 1)), " ".repeat(1 << 20)] {
         let (http, _, message) = post(address, "Gather", "application/x-ndjson", body).await.error();

@@ -101,11 +101,8 @@ async fn grpc_web_is_answered_in_kind() {
     let text = BASE64_STANDARD.encode(framed(&said));
     let answer = send_http2(address, request("Count", "application/grpc-web-text", Full::from(text))).await;
     assert_eq!(answer.header("content-type"), "application/grpc-web-text+proto");
-    // Each piece is base64 of its own.
-    let pieces = std::str::from_utf8(&answer.body).unwrap().split_inclusive('=').collect::<Vec<_>>();
-    let pieces: Vec<String> =
-        pieces.concat().replace("==", "==\n").replace("=A", "=\nA").lines().map(str::to_owned).collect();
-    let decoded: Vec<u8> = pieces.iter().flat_map(|piece| BASE64_STANDARD.decode(piece).unwrap()).collect();
+    // Each piece is base64 of its own, so any four characters are.
+    let decoded: Vec<u8> = answer.body.chunks(4).flat_map(|four| BASE64_STANDARD.decode(four).unwrap()).collect();
     let (all, trailers) = unframed(&decoded);
     assert_eq!(all.iter().map(|said| said.number).collect::<Vec<_>>(), [0, 1, 2]);
     assert!(trailers.contains("grpc-status:0"), "{trailers}");
