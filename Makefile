@@ -4,7 +4,7 @@ CARGO = cargo
 PROFILE = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv browser postgres clock build demo test lint bench bench-gpu fmt
+.PHONY: help setup venv browser postgres clock curl build demo test lint bench bench-gpu fmt
 
 help: ## Say what there is.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ setup: ## Get ONNX Runtime.
 venv: setup ## Get the Python packages of the tests and lints.
 	@scripts/venv.sh
 
-browser: ## Get the browser that the report page is tested in.
+browser: ## Get the browser that pages are tested in.
 	@scripts/browser.sh
 
 postgres: ## Get the PostgreSQL that tests of the shared storage start.
@@ -24,13 +24,16 @@ postgres: ## Get the PostgreSQL that tests of the shared storage start.
 clock: ## Get the library by which tests let a clock jump.
 	@scripts/clock.sh
 
+curl: ## Get the curl that the tests call the services by.
+	@scripts/curl.sh
+
 build: setup ## Build the services and the command.
 	$(CARGO) build $(PROFILE) --workspace --bins
 
 demo: build ## Rows of Fashion-MNIST in, a served classifier out.
 	@scripts/demo.sh
 
-test: build venv browser postgres clock ## Everything that is tested: units, end to end, the Python client, the demo.
+test: build venv browser postgres clock curl ## Everything that is tested: units, end to end, the Python client, the demo.
 	$(CARGO) test $(PROFILE) --workspace
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets the browser that the test of the report page opens: any Chromium will do.
+# Gets the browser that the tests open pages in: any Chromium will do.
 set -euo pipefail
 for browser in chromium chromium-browser google-chrome; do
   if command -v "$browser" >/dev/null; then exit 0; fi

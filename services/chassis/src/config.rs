@@ -6,6 +6,7 @@
 use std::{env, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Command, Parser};
+use graft_web::Origin;
 
 use crate::telemetry::LogFormat;
 
@@ -30,6 +31,11 @@ pub struct CommonArgs {
     /// Seconds that calls in flight are given to finish after SIGTERM or Ctrl-C.
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_seconds: u64,
+
+    /// An origin whose web pages may call the service, such as https://example.org; * for any page. May be given several times, or
+    /// several with commas between them. Pages of other origins are refused; none may call unless told.
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
 }
 
 /// Why there is no configuration.
@@ -192,6 +198,19 @@ mod tests {
         let from_file = read(&["--config", path]).unwrap();
         assert_eq!((from_file.max_batch, from_file.common.log_level.as_str()), (8, "debug"));
         assert_eq!(read(&["--config", path, "--max-batch", "3"]).unwrap().max_batch, 3);
+    }
+
+    #[test]
+    fn origins_are_given_one_by_one_or_with_commas() {
+        let origins = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Origin>>();
+        assert!(read(&[]).unwrap().common.cors_origin.is_empty());
+        let flags = read(&["--cors-origin", "https://a.example", "--cors-origin", "http://b.example:8080"]).unwrap();
+        assert_eq!(flags.common.cors_origin, origins(&["https://a.example", "http://b.example:8080"]));
+        let file = file("cors-origin = \"https://a.example,https://b.example\"\n");
+        let flags = read(&["--config", file.path().to_str().unwrap()]).unwrap();
+        assert_eq!(flags.common.cors_origin, origins(&["https://a.example", "https://b.example"]));
+        let error = read(&["--cors-origin", "example.org"]).unwrap_err().to_string();
+        assert!(error.contains("--cors-origin") && error.contains("https://HOST"), "{error}");
     }
 
     #[test]

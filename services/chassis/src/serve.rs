@@ -1,7 +1,8 @@
-//! Binds, serves gRPC with health and reflection, and drains on SIGTERM or Ctrl-C.
+//! Binds, serves gRPC (and the same over HTTP and JSON) with health and reflection, and drains on SIGTERM or Ctrl-C.
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use graft_web::{Origin, WebLayer};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -59,12 +60,15 @@ pub enum ServeError {
     /// Signals cannot be listened for, or the like.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The descriptor set is not one; a fault of the build.
+    /// The descriptor set is not one; a fault of the build. As are the next two.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The same.
+    /// For metrics.
     #[error("methods: {0}")]
     Methods(#[from] prost::DecodeError),
+    /// For callers in JSON.
+    #[error("web: {0}")]
+    Web(#[from] graft_web::DescriptorError),
 }
 
 /// Bind `address`, which the flag `flag` names.
@@ -81,11 +85,12 @@ pub async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener
 }
 
 /// Serve `routes`, which are those of `services` (full names), health and reflection on `listener` until `stop` is cancelled, then give the calls in flight
-/// `grace` to finish.
+/// `grace` to finish. Pages of `origins` may call too.
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
     services: &[&str],
+    origins: &[Origin],
     ready: Ready,
     stop: CancellationToken,
     grace: Duration,
@@ -97,16 +102,21 @@ pub async fn serve(
     let (reflection, reflection_alpha) = (reflect(&served).build_v1()?, reflect(&served).build_v1alpha()?);
     let routes = routes.add_service(health_service).add_service(reflection).add_service(reflection_alpha);
     let methods = Methods::of(DESCRIPTORS, &served)?;
+    let web = WebLayer::new(DESCRIPTORS, &served, origins, MESSAGE_BYTES)?;
     for service in services {
         health.set_service_status(*service, ServingStatus::Serving).await;
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // HTTP/1.1 has no pings: the system asks whether such peers live.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
     let serving = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS_A_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .accept_http1(true)
+        // Outermost: what is within sees gRPC alone.
+        .layer(web)
         .layer(CountCallsLayer(methods))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());

@@ -126,7 +126,7 @@ async fn run(config: Config, parts: Parts) -> Result<()> {
     let grace = Duration::from_secs(config.common.drain_seconds);
     let services =
         [ExtractorServiceServer::<Extractor>::NAME, GrpcInferenceServiceServer::<Inference<Backbones>>::NAME];
-    serve::serve(listener, routes, &services, ready, stop, grace).await?;
+    serve::serve(listener, routes, &services, &config.common.cors_origin, ready, stop, grace).await?;
     Ok(())
 }
 

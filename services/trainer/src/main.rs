@@ -115,7 +115,7 @@ async fn run(config: Config) -> Result<()> {
         GrpcInferenceServiceServer::<Inference<HeadModels>>::NAME,
     ];
     let grace = Duration::from_secs(config.common.drain_seconds);
-    serve::serve(listener, routes, &services, ready, stop, grace).await?;
+    serve::serve(listener, routes, &services, &config.common.cors_origin, ready, stop, grace).await?;
     runs.stopped().await;
     Ok(())
 }

@@ -34,3 +34,4 @@ mod straight_line;
 mod suggest;
 mod traffic;
 mod views;
+mod web;
