@@ -9,34 +9,47 @@
 //!   are, and their history. `diff`: two versions beside each other. `split`: canaries and shadows. `traffic`: what classifiers were
 //!   asked.
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
-//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
-//!   `whole`: files that appear whole or not at all.
+//! - `doctor`: what is wrong with the installation. `completions`, `man`: for shells, and for `man`; `examples`: those of the help.
+//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `say`: messages. `programs`: where the services are.
+//!   `whole`: files that appear whole or not at all. `interrupt`: Ctrl-C. `ended`: exit codes.
+//! - `pages`: lists of the services. `names`: what is there; `nearest`: did you mean.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use graft_client::Graft;
+use interrupt::unless_interrupted;
 use output::Output;
 
 mod aliases;
 mod backbone;
 mod classify;
+mod completions;
 mod correct;
 mod dataset;
 mod diff;
+mod doctor;
+mod ended;
+mod examples;
 mod export;
 mod gc;
 mod heads;
 mod import;
 mod import_head;
+mod interrupt;
+mod man;
+mod names;
+mod nearest;
 mod output;
+mod pages;
 mod programs;
 mod progress;
 mod promote;
 mod report;
+mod say;
 mod split;
 mod suggest;
 mod traffic;
@@ -45,11 +58,8 @@ mod up;
 mod whole;
 
 /// Train and serve many image classifiers on one frozen backbone.
-///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a service, or a place to pull from, cannot be
-/// reached; 4 done, but some inputs were rejected.
 #[derive(Parser)]
-#[command(name = "graft", version)]
+#[command(name = "graft", version, after_help = ended::EXIT_CODES)]
 struct Cli {
     /// Where the trainer is.
     #[arg(long, global = true, env = "GRAFT_TRAINER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
@@ -57,9 +67,12 @@ struct Cli {
     /// Where the extractor is.
     #[arg(long, global = true, env = "GRAFT_EXTRACTOR", default_value = "http://127.0.0.1:7401", value_name = "URL")]
     extractor: String,
-    /// A table for people, or one JSON document for programs, on standard output.
+    /// What is written to standard output: a table for people, or JSON or CSV for programs.
     #[arg(long, global = true, value_enum, default_value = "table")]
     output: Output,
+    /// Say nothing but results and errors: no bars, notes and hints.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -108,6 +121,12 @@ enum Command {
     Shadow(split::Shadow),
     /// Show what a classifier was asked of late, and whether that is what it was measured on.
     Traffic(traffic::Traffic),
+    /// Look for what is wrong with the services, this machine and the connection, and say what to do about it.
+    Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete command lines.
+    Completions(completions::Completions),
+    /// Write manual pages.
+    Man(man::Man),
 }
 
 /// How a command ended, if it did not fail.
@@ -116,52 +135,68 @@ enum Done {
     All,
     /// Some inputs were rejected, and said so.
     Some,
+    /// It was looked for what is wrong, and something is.
+    Unwell,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli).await {
-        Ok(Done::All) => ExitCode::SUCCESS,
-        Ok(Done::Some) => ExitCode::from(4),
+fn main() -> ExitCode {
+    completions::answer(command);
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    say::be_quiet(cli.quiet);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(failed(&error))
+            say::error(format_args!("no threads: {error}"));
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(run(cli));
+    // What was broken off may still read a file, or wait for one: it is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
-/// The exit code for an error, after a hint where there is one.
-fn failed(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<graft_client::Error>().is_some_and(|cause| cause.is_unreachable()) {
-        eprintln!("hint: `graft up` starts both services on this machine; --trainer and --extractor name others");
-        return 3;
-    }
-    if error.downcast_ref::<graft_pull::PullError>().is_some_and(|cause| cause.is_unreachable()) { 3 } else { 1 }
+/// The whole command line, with its help.
+fn command() -> clap::Command {
+    examples::put_into(Cli::command())
 }
 
-async fn run(cli: Cli) -> Result<Done> {
-    let graft = Graft::new(&cli.trainer, &cli.extractor)?;
-    match cli.command {
+async fn run(cli: Cli) -> ExitCode {
+    let graft = match Graft::new(&cli.trainer, &cli.extractor) {
+        Ok(graft) => graft,
+        Err(error) => return ended::code(Err(error.into()), None).await,
+    };
+    // These have something to end first, and do.
+    let ends_by_itself = matches!(cli.command, Command::Up(_) | Command::Train(_));
+    let work = work(cli.command, &graft, cli.output);
+    let outcome = if ends_by_itself { work.await } else { unless_interrupted("", work).await };
+    ended::code(outcome, Some(&graft)).await
+}
+
+async fn work(command: Command, graft: &Graft, output: Output) -> Result<Done> {
+    match command {
         Command::Up(up) => up.run().await,
-        Command::Backbone(backbone) => backbone.run(&graft, cli.output).await,
-        Command::Import(import) => import.run(&graft, cli.output).await,
-        Command::Train(train) => train.run(&graft, cli.output).await,
-        Command::Classify(classify) => classify.run(&graft, cli.output).await,
-        Command::Correct(correct) => correct.run(&graft, cli.output).await,
-        Command::Corrections(corrections) => corrections.run(&graft, cli.output).await,
-        Command::Suggest(suggest) => suggest.run(&graft, cli.output).await,
-        Command::Report(report) => report.run(&graft, cli.output).await,
-        Command::Heads(heads) => heads.run(&graft, cli.output).await,
-        Command::Export(export) => export.run(&graft, cli.output).await,
-        Command::ImportHead(import) => import.run(&graft, cli.output).await,
-        Command::Gc(gc) => gc.run(&graft, cli.output).await,
-        Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
-        Command::Promote(promote) => promote.run(&graft, cli.output).await,
-        Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,
-        Command::Diff(diff) => diff.run(&graft, cli.output).await,
-        Command::Canary(canary) => canary.run(&graft, cli.output).await,
-        Command::Shadow(shadow) => shadow.run(&graft, cli.output).await,
-        Command::Traffic(traffic) => traffic.run(&graft, cli.output).await,
+        Command::Backbone(backbone) => backbone.run(graft, output).await,
+        Command::Import(import) => import.run(graft, output).await,
+        Command::Train(train) => train.run(graft, output).await,
+        Command::Classify(classify) => classify.run(graft, output).await,
+        Command::Correct(correct) => correct.run(graft, output).await,
+        Command::Corrections(corrections) => corrections.run(graft, output).await,
+        Command::Suggest(suggest) => suggest.run(graft, output).await,
+        Command::Report(report) => report.run(graft, output).await,
+        Command::Heads(heads) => heads.run(graft, output).await,
+        Command::Export(export) => export.run(graft, output).await,
+        Command::ImportHead(import) => import.run(graft, output).await,
+        Command::Gc(gc) => gc.run(graft, output).await,
+        Command::Dataset(dataset) => dataset.run(graft, output).await,
+        Command::Promote(promote) => promote.run(graft, output).await,
+        Command::RollBack(roll_back) => roll_back.run(graft, output).await,
+        Command::Diff(diff) => diff.run(graft, output).await,
+        Command::Canary(canary) => canary.run(graft, output).await,
+        Command::Shadow(shadow) => shadow.run(graft, output).await,
+        Command::Traffic(traffic) => traffic.run(graft, output).await,
+        Command::Doctor(doctor) => doctor.run(graft, output).await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(self::command(), output),
     }
 }

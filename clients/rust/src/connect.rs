@@ -95,6 +95,11 @@ impl Service {
         &self.url
     }
 
+    /// The bare connection, for other contracts than Graft's.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The error that a status of this service stands for.
     pub fn error(&self, status: tonic::Status) -> Error {
         Error::from_status(self.name, &self.url, status)
