@@ -137,6 +137,8 @@ pub fn put_into(command: Command) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     /// The words of the last `graft` of a line, as a shell has them.
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn each_example_is_accepted() {
         for line in EXAMPLES.iter().flat_map(|(_, lines)| *lines) {
-            let parsed = crate::command().try_get_matches_from(words(line));
+            let parsed = put_into(crate::Cli::command()).try_get_matches_from(words(line));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
         }
     }
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn each_command_has_examples() {
         let mut found = Vec::new();
-        without_examples(&crate::command(), "graft", &mut found);
+        without_examples(&put_into(crate::Cli::command()), "graft", &mut found);
         assert!(found.is_empty(), "{found:?}");
     }
 }

@@ -32,7 +32,9 @@ impl Output {
                 one => one.to_string(),
             },
             Output::Csv => {
-                return Err(usage("--output csv: `graft classify` alone writes it; table, json and jsonl are accepted"));
+                return Err(usage(
+                    "--output csv: `graft classify` alone writes it; table, json and jsonl are accepted",
+                ));
             }
         };
         if !text.is_empty() && !text.ends_with('\n') {

@@ -58,7 +58,7 @@ impl Order {
     }
 
     /// The next line, if what came of its input is known.
-    pub fn next(&mut self) -> Option<Line> {
+    pub fn take_next(&mut self) -> Option<Line> {
         let Waiting { input, label, result } = self.waiting.pop_front_if(|first| first.result.is_some())?;
         self.first += 1;
         Some(Line { input, label, result: result? })
@@ -77,9 +77,9 @@ mod tests {
         order.push(waiting("b", Some(Err("not a file".into()))));
         order.push(waiting("c", None));
         order.answer("2", Ok(ClassifyResponse::default())).unwrap();
-        assert!(order.next().is_none());
+        assert!(order.take_next().is_none());
         order.answer("0", Ok(ClassifyResponse::default())).unwrap();
-        let names: Vec<String> = std::iter::from_fn(|| order.next()).map(|line| line.input).collect();
+        let names: Vec<String> = std::iter::from_fn(|| order.take_next()).map(|line| line.input).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert!(order.answer("0", Ok(ClassifyResponse::default())).is_err());
         assert!(order.answer("7", Ok(ClassifyResponse::default())).is_err());

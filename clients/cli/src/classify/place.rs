@@ -36,9 +36,11 @@ pub type Places = Box<dyn Iterator<Item = Found> + Send>;
 
 /// The places that `arguments` name.
 pub fn all(arguments: Vec<PathBuf>) -> Places {
-    Box::new(arguments.into_iter().flat_map(|argument| match argument == Path::new(STANDARD_INPUT) {
-        true => Box::new(once(Ok(Place::StandardInput))),
-        false => named(argument),
+    Box::new(arguments.into_iter().flat_map(|argument| -> Places {
+        match argument == Path::new(STANDARD_INPUT) {
+            true => Box::new(once(Ok(Place::StandardInput))),
+            false => named(argument),
+        }
     }))
 }
 
@@ -86,10 +88,12 @@ fn matching(pattern: String) -> Places {
     match glob::glob(&pattern) {
         Err(error) => Box::new(once(Err(Rejected::new(pattern, error)))),
         Ok(paths) => {
-            let found = paths.flat_map(|path| match path {
-                Ok(path) if path.is_dir() => folder(path),
-                Ok(path) => Box::new(once(Ok(Place::File(path)))) as Places,
-                Err(error) => Box::new(once(Err(Rejected::new(error.path().display().to_string(), error.error())))),
+            let found = paths.flat_map(|path| -> Places {
+                match path {
+                    Ok(path) if path.is_dir() => folder(path),
+                    Ok(path) => Box::new(once(Ok(Place::File(path)))),
+                    Err(error) => Box::new(once(Err(Rejected::new(error.path().display().to_string(), error.error())))),
+                }
             });
             or_none(Box::new(found), pattern, "no file is named so")
         }

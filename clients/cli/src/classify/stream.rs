@@ -70,7 +70,7 @@ async fn lines(graft: &Graft, options: ClassifyOptions, origin: Origin, show: &m
                 }
             },
         }
-        while let Some(line) = order.next() {
+        while let Some(line) = order.take_next() {
             whole &= line.is_whole();
             show.line(&line)?;
             progress.advance();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graft_client::{
-    Error, Graft, Service,
+    Error, Graft, Kind, Service,
     proto::{ClassifyRequest, EveryHead},
 };
 
@@ -101,8 +101,9 @@ async fn between(graft: &Graft) -> Check {
     let asked = tokio::time::timeout(PATIENCE, classifier.classify(request)).await;
     match asked.map(|answer| answer.map_err(|status| graft.trainer.error(status))) {
         Err(_) => Check::failed(name, format!("no answer within {} s", PATIENCE.as_secs()), EXTRACTOR),
-        Ok(Err(error)) if error.is_unreachable() => Check::failed(name, error.to_string(), EXTRACTOR),
-        Ok(Err(error @ Error::Malformed { .. })) => Check::failed(name, error.to_string(), EXTRACTOR),
+        Ok(Err(error)) if matches!(error.kind(), Kind::Unreachable | Kind::Failed) => {
+            Check::failed(name, error.to_string(), EXTRACTOR)
+        }
         // There is no head, or nothing to classify: the extractor was asked before that.
         Ok(_) => Check::fine(name, "the trainer reaches its extractor"),
     }
