@@ -46,12 +46,13 @@ enum Shell {
 
 impl Completions {
     pub fn run(self) -> Result<Done> {
-        let shell = match self.shell {
+        let name = match self.shell {
             Shell::Bash => "bash",
             Shell::Zsh => "zsh",
             Shell::Fish => "fish",
         };
-        let shell = Shells::builtins().completer(shell).context("a shell")?;
+        let shells = Shells::builtins();
+        let shell = shells.completer(name).context("a shell")?;
         let mut script = Vec::new();
         shell.write_registration(VARIABLE, PROGRAM, PROGRAM, &me(), &mut script)?;
         stdout().write_all(&script)?;
