@@ -39,7 +39,9 @@ async fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
         .map_err(|_| format!("{} does not end", path.display()))?
         .map_err(|error| format!("{}: {error}", path.display()))?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
-    if status.success() { Ok(text(stdout)) } else { Err(text(stderr).trim_start_matches("error: ").to_owned()) }
+    let reason =
+        || text(stderr).lines().next().unwrap_or("it failed without a word").trim_start_matches("error: ").to_owned();
+    if status.success() { Ok(text(stdout)) } else { Err(reason()) }
 }
 
 /// Whether `graft up` finds its programs, in this program's version.
