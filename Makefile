@@ -4,7 +4,7 @@ CARGO = cargo
 PROFILE = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv browser postgres clock curl build demo test lint bench bench-gpu fmt
+.PHONY: help setup venv browser postgres clock curl build demo test lint bench bench-gpu reference fmt
 
 help: ## Say what there is.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench: build venv ## Measure what is promised; NAME=x for one benchmark.
 
 bench-gpu: build venv ## Measure on an NVIDIA GPU; docs/benchmarks.md says what it needs.
 	target/release/graft-bench extract-gpu
+
+reference: ## Write docs/reference anew from the contract.
+	UPDATE_REFERENCE=1 $(CARGO) test $(PROFILE) --workspace --test commands reference
 
 fmt: ## Format the code.
 	$(CARGO) fmt

@@ -1,6 +1,9 @@
 //! The `graft` command, run as a person runs it.
 
-use std::process::Output;
+use std::{
+    io::Write,
+    process::{Output, Stdio},
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -16,14 +19,28 @@ pub type Ended = (i32, String, String);
 pub fn graft(trainer: &str, extractor: &str, arguments: &[&str]) -> Result<Ended> {
     let mut command = command("graft");
     command.args(arguments).env("GRAFT_TRAINER", trainer).env("GRAFT_EXTRACTOR", extractor);
-    let Output { status, stdout, stderr } = command.output()?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((status.code().context("an exit code")?, text(stdout), text(stderr)))
+    ended(command.output()?)
 }
 
 /// Run the command on these services.
 pub fn graft_on(pair: &Pair, arguments: &[&str]) -> Result<Ended> {
     graft(&pair.trainer.url(), &pair.extractor.url(), arguments)
+}
+
+/// Run the command on these services, with this on its standard input.
+pub fn graft_fed(pair: &Pair, arguments: &[&str], input: &[u8]) -> Result<Ended> {
+    let mut command = command("graft");
+    command.args(arguments).env("GRAFT_TRAINER", pair.trainer.url()).env("GRAFT_EXTRACTOR", pair.extractor.url());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // Whoever does not read to the end has a reason, and says it.
+    let _ = child.stdin.take().context("its standard input")?.write_all(input);
+    ended(child.wait_with_output()?)
+}
+
+/// How a command ended.
+pub fn ended(Output { status, stdout, stderr }: Output) -> Result<Ended> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((status.code().context("an exit code")?, text(stdout), text(stderr)))
 }
 
 /// Results are on standard output, what failed on standard error; a bar on neither, for both are pipes here.

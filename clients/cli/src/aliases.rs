@@ -12,11 +12,9 @@ use serde_json::{Value, json};
 use crate::{
     Done,
     output::{Output, table},
+    pages::{ALL, pages},
     promote::{self, Change},
 };
-
-/// Entries of a page.
-const PAGE: u32 = 1000;
 
 /// Aliases, with the versions that they are on.
 #[derive(Args)]
@@ -51,17 +49,13 @@ pub struct History {
 
 impl List {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let mut request = ListAliasesRequest { head: self.head, page_size: PAGE, page_token: String::new() };
-        let mut aliases = Vec::new();
-        loop {
-            let answer = graft.trainer.heads().list_aliases(request.clone()).await;
+        let page = async |page_size, page_token| {
+            let request = ListAliasesRequest { head: self.head.clone(), page_size, page_token };
+            let answer = graft.trainer.heads().list_aliases(request).await;
             let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-            aliases.extend(page.aliases);
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
-                break;
-            }
-        }
+            Ok((page.aliases, page.next_page_token))
+        };
+        let aliases = pages(ALL, page).await?.entries;
         let row = |alias: &Alias| {
             let Alias { head, name, version, by, .. } = alias;
             let beside = beside(alias.canary.as_ref(), alias.shadow_version);
@@ -91,18 +85,13 @@ impl Delete {
 impl History {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         let History { head, alias, limit } = self;
-        let mut request = ListPromotionsRequest { head, alias, page_size: PAGE, page_token: String::new() };
-        let mut entries = Vec::new();
-        while entries.len() < limit {
-            request.page_size = (limit - entries.len()).min(PAGE as usize) as u32;
-            let answer = graft.trainer.heads().list_promotions(request.clone()).await;
+        let page = async |page_size, page_token| {
+            let request = ListPromotionsRequest { head: head.clone(), alias: alias.clone(), page_size, page_token };
+            let answer = graft.trainer.heads().list_promotions(request).await;
             let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-            entries.extend(page.promotions);
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
-                break;
-            }
-        }
+            Ok((page.promotions, page.next_page_token))
+        };
+        let entries = pages(limit, page).await?.entries;
         output.show(|| history(&entries), || entries.iter().map(describe).collect())?;
         Ok(Done::All)
     }

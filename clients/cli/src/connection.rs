@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use graft_client::{Error, Graft, Token, Told};
+use graft_client::{Error, Graft, Settings, Token, Told};
+
+use crate::say;
 
 /// How to reach the services.
 #[derive(Args, Clone)]
@@ -36,18 +38,20 @@ impl Connection {
 
     /// The services; nothing is connected yet. [`Graft::service`] gives one by its name.
     pub fn graft(&self) -> Result<Graft, Error> {
-        let Connection { config, context, trainer, extractor, token } = self;
-        let told = Told {
-            config: config.clone(),
-            context: context.clone(),
-            trainer: trainer.clone(),
-            extractor: extractor.clone(),
-            token: token.clone().map(Token::Text),
-        };
-        let settings = told.settings()?;
+        let settings = self.settings()?;
         for warning in &settings.warnings {
-            eprintln!("warning: {warning}");
+            say::warning(warning);
         }
         Graft::with(&settings)
+    }
+
+    /// The same without a word: a shell asks, and nobody would see it.
+    pub fn graft_quietly(&self) -> Result<Graft, Error> {
+        Graft::with(&self.settings()?)
+    }
+
+    fn settings(&self) -> Result<Settings, Error> {
+        let Connection { config, context, trainer, extractor, token } = self.clone();
+        Told { config, context, trainer, extractor, token: token.map(Token::Text) }.settings()
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     Done, dataset,
     import::{SplitName, piece::read_image},
     output::{Output, table},
+    pages::pages,
 };
 
 /// Say what is right where a classifier was wrong. The images become examples of its dataset, or are relabelled there.
@@ -132,19 +133,15 @@ fn json(line: &Line) -> Value {
 
 impl Corrections {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let mut request = ListCorrectionsRequest { head: self.head, ..Default::default() };
-        let (mut found, mut count) = (Vec::new(), 0);
-        while found.len() < self.limit {
-            request.page_size = (self.limit - found.len()).min(1000) as u32;
-            let answer = graft.trainer.feedback().list_corrections(request.clone()).await;
+        let mut count = 0;
+        let page = async |page_size, page_token| {
+            let request = ListCorrectionsRequest { head: self.head.clone(), page_size, page_token };
+            let answer = graft.trainer.feedback().list_corrections(request).await;
             let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-            found.extend(page.corrections);
             count = page.correction_count;
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
-                break;
-            }
-        }
+            Ok((page.corrections, page.next_page_token))
+        };
+        let found = pages(self.limit, page).await?.entries;
         let row = |c: &Correction| vec![c.head.clone(), c.predicted.join(" + "), c.labels.join(" + "), c.hash.clone()];
         let text = || {
             let rows: Vec<_> = found.iter().map(row).collect();

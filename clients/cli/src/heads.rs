@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     Done, aliases,
     output::{Output, table},
+    pages::{ALL, pages},
     report,
 };
 
@@ -69,17 +70,14 @@ impl Heads {
     }
 }
 
-async fn all(graft: &Graft) -> Result<Vec<Head>> {
-    let (mut heads, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListHeadsRequest { page_size: 1000, page_token };
-        let answer = graft.trainer.heads().list_heads(request).await.map_err(|s| graft.trainer.error(s))?.into_inner();
-        heads.extend(answer.heads);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return Ok(heads);
-        }
-    }
+/// The newest version of each head.
+pub async fn all(graft: &Graft) -> Result<Vec<Head>> {
+    let page = async |page_size, page_token| {
+        let answer = graft.trainer.heads().list_heads(ListHeadsRequest { page_size, page_token }).await;
+        let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
+        Ok((page.heads, page.next_page_token))
+    };
+    Ok(pages(ALL, page).await?.entries)
 }
 
 fn list(heads: &[Head]) -> String {

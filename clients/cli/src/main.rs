@@ -11,37 +11,51 @@
 //! - `export`: a head as a file, with its backbone or alone. `import_head`: one that was fitted elsewhere.
 //! - `generated`: a command for each RPC of the contract, made from it.
 //! - `connection`: which services a command speaks to. `config`: the file of contexts that says so.
-//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `programs`: where the services are.
-//!   `whole`: files that appear whole or not at all.
+//! - `doctor`: what is wrong with the installation. `completions`, `man`: for shells, and for `man`; `examples`: those of the help.
+//! - `output`: tables for people, JSON for programs. `progress`: bars on a terminal. `say`: messages. `programs`: where the services are.
+//!   `whole`: files that appear whole or not at all. `interrupt`: Ctrl-C. `ended`: exit codes.
+//! - `pages`: lists of the services. `names`: what is there; `nearest`: did you mean.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 use connection::Connection;
+use graft_client::{Graft, Settings};
+use interrupt::unless_interrupted;
 use output::Output;
 
 mod aliases;
 mod backbone;
 mod classify;
+mod completions;
 mod config;
 mod connection;
 mod correct;
 mod dataset;
 mod diff;
+mod doctor;
+mod ended;
+mod examples;
 mod export;
 mod gc;
 mod generated;
 mod heads;
 mod import;
 mod import_head;
+mod interrupt;
+mod man;
+mod names;
+mod nearest;
 mod output;
+mod pages;
 mod programs;
 mod progress;
 mod promote;
 mod report;
+mod say;
 mod split;
 mod suggest;
 mod traffic;
@@ -50,17 +64,17 @@ mod up;
 mod whole;
 
 /// Train and serve many image classifiers on one frozen backbone.
-///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a service, or a place to pull from, cannot be
-/// reached; 4 done, but some inputs were rejected.
 #[derive(Parser)]
-#[command(name = "graft", version)]
+#[command(name = "graft", version, after_help = ended::EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     connection: Connection,
-    /// A table for people, or one JSON document for programs, on standard output.
+    /// What is written to standard output: a table for people, or JSON or CSV for programs.
     #[arg(long, global = true, value_enum, default_value = "table")]
     output: Output,
+    /// Say nothing but results and errors: no bars, notes and hints.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -111,6 +125,12 @@ enum Command {
     Shadow(split::Shadow),
     /// Show what a classifier was asked of late, and whether that is what it was measured on.
     Traffic(traffic::Traffic),
+    /// Look for what is wrong with the services, this machine and the connection, and say what to do about it.
+    Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete command lines.
+    Completions(completions::Completions),
+    /// Write manual pages.
+    Man(man::Man),
 }
 
 /// How a command ended, if it did not fail.
@@ -119,64 +139,81 @@ enum Done {
     All,
     /// Some inputs were rejected, and said so.
     Some,
+    /// It was looked for what is wrong, and something is.
+    Unwell,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let matches = generated::command_line().get_matches();
-    if let Some(code) = generated::run_generated(&matches).await {
-        return code;
-    }
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match run(cli).await {
-        Ok(Done::All) => ExitCode::SUCCESS,
-        Ok(Done::Some) => ExitCode::from(4),
+fn main() -> ExitCode {
+    completions::answer(command);
+    let matches = command().get_matches();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(failed(&error))
+            say::error(format_args!("no threads: {error}"));
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(run(&matches));
+    // What was broken off may still read a file, or wait for one: it is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
-/// The exit code for an error, after a hint where there is one.
-fn failed(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<graft_client::Error>().is_some_and(|cause| cause.is_unreachable()) {
-        eprintln!(
-            "hint: `graft up` starts both services on this machine; --trainer and --extractor, or a --context, name others"
-        );
-        return 3;
-    }
-    if error.downcast_ref::<graft_pull::PullError>().is_some_and(|cause| cause.is_unreachable()) { 3 } else { 1 }
+/// The whole command line, with its help.
+fn command() -> clap::Command {
+    examples::put_into(generated::command_line())
 }
 
-async fn run(cli: Cli) -> Result<Done> {
-    // These two speak to no service that a context names.
-    match cli.command {
-        Command::Up(up) => return up.run().await,
-        Command::Config(config) => return config.run(&cli.connection, cli.output),
-        _ => {}
+async fn run(matches: &ArgMatches) -> ExitCode {
+    let generated = async { Ok(generated::run_generated(matches).await) };
+    match unless_interrupted("", generated).await {
+        Ok(Some(code)) => return code,
+        Ok(None) => {}
+        Err(error) => return ended::code(Err(error), None).await,
     }
-    let graft = cli.connection.graft()?;
-    match cli.command {
-        Command::Up(_) | Command::Config(_) => Ok(Done::All),
-        Command::Backbone(backbone) => backbone.run(&graft, cli.output).await,
-        Command::Import(import) => import.run(&graft, cli.output).await,
-        Command::Train(train) => train.run(&graft, cli.output).await,
-        Command::Classify(classify) => classify.run(&graft, cli.output).await,
-        Command::Correct(correct) => correct.run(&graft, cli.output).await,
-        Command::Corrections(corrections) => corrections.run(&graft, cli.output).await,
-        Command::Suggest(suggest) => suggest.run(&graft, cli.output).await,
-        Command::Report(report) => report.run(&graft, cli.output).await,
-        Command::Heads(heads) => heads.run(&graft, cli.output).await,
-        Command::Export(export) => export.run(&graft, cli.output).await,
-        Command::ImportHead(import) => import.run(&graft, cli.output).await,
-        Command::Gc(gc) => gc.run(&graft, cli.output).await,
-        Command::Dataset(dataset) => dataset.run(&graft, cli.output).await,
-        Command::Promote(promote) => promote.run(&graft, cli.output).await,
-        Command::RollBack(roll_back) => roll_back.run(&graft, cli.output).await,
-        Command::Diff(diff) => diff.run(&graft, cli.output).await,
-        Command::Canary(canary) => canary.run(&graft, cli.output).await,
-        Command::Shadow(shadow) => shadow.run(&graft, cli.output).await,
-        Command::Traffic(traffic) => traffic.run(&graft, cli.output).await,
+    let Cli { connection, output, quiet, command } = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    say::be_quiet(quiet);
+    // These speak to no service that a context names: a context that is wrong must not keep them from putting it right.
+    let connected = match command {
+        Command::Up(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => Graft::with(&Settings::default()),
+        _ => connection.graft(),
+    };
+    let graft = match connected {
+        Ok(graft) => graft,
+        Err(error) => return ended::code(Err(error.into()), None).await,
+    };
+    // These have something to end first, and do.
+    let ends_by_itself = matches!(command, Command::Up(_) | Command::Train(_));
+    let work = work(command, &connection, &graft, output);
+    let outcome = if ends_by_itself { work.await } else { unless_interrupted("", work).await };
+    ended::code(outcome, Some(&graft)).await
+}
+
+async fn work(command: Command, connection: &Connection, graft: &Graft, output: Output) -> Result<Done> {
+    match command {
+        Command::Up(up) => up.run().await,
+        Command::Config(config) => config.run(connection, output),
+        Command::Backbone(backbone) => backbone.run(graft, output).await,
+        Command::Import(import) => import.run(graft, output).await,
+        Command::Train(train) => train.run(graft, output).await,
+        Command::Classify(classify) => classify.run(graft, output).await,
+        Command::Correct(correct) => correct.run(graft, output).await,
+        Command::Corrections(corrections) => corrections.run(graft, output).await,
+        Command::Suggest(suggest) => suggest.run(graft, output).await,
+        Command::Report(report) => report.run(graft, output).await,
+        Command::Heads(heads) => heads.run(graft, output).await,
+        Command::Export(export) => export.run(graft, output).await,
+        Command::ImportHead(import) => import.run(graft, output).await,
+        Command::Gc(gc) => gc.run(graft, output).await,
+        Command::Dataset(dataset) => dataset.run(graft, output).await,
+        Command::Promote(promote) => promote.run(graft, output).await,
+        Command::RollBack(roll_back) => roll_back.run(graft, output).await,
+        Command::Diff(diff) => diff.run(graft, output).await,
+        Command::Canary(canary) => canary.run(graft, output).await,
+        Command::Shadow(shadow) => shadow.run(graft, output).await,
+        Command::Traffic(traffic) => traffic.run(graft, output).await,
+        Command::Doctor(doctor) => doctor.run(graft, output).await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(self::command(), output),
     }
 }

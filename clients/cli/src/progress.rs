@@ -7,12 +7,16 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::say;
+
 /// Work shorter than this shows no bar.
 const SOON: Duration = Duration::from_secs(1);
 /// How often a bar is drawn anew while nothing happens, so that it is seen to live.
 const TICK: Duration = Duration::from_millis(200);
 /// Parts of a whole that a bar can tell apart.
 const PARTS: u64 = 1000;
+/// What a bar of countable pieces looks like.
+const OF_MANY: &str = "{msg} {bar:30} {pos}/{len} {per_sec} {eta} left";
 
 /// A bar that appears when its work has taken a second, whether or not a piece of it is done by then.
 pub struct Progress {
@@ -25,11 +29,9 @@ impl Progress {
     /// A bar for `total` pieces of work; without a total, a count.
     pub fn new(total: Option<u64>, message: &'static str) -> Progress {
         match total {
-            Some(total) => start(
-                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
-                "{msg} {bar:30} {pos}/{len} {per_sec} {eta} left",
-                message,
-            ),
+            Some(total) => {
+                start(ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()), OF_MANY, message)
+            }
             None => start(
                 ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
                 "{msg} {pos} {per_sec} {elapsed}",
@@ -54,6 +56,27 @@ impl Progress {
     pub fn bytes(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
+    }
+
+    /// Whether there is anybody to see it.
+    pub fn is_shown(&self) -> bool {
+        self.shows.is_some()
+    }
+
+    /// How many pieces of work there are is found out meanwhile, by `count`.
+    pub fn count(&mut self, count: impl FnOnce() -> Option<u64> + Send + 'static) {
+        let bar = self.bar.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(total) = count() {
+                bar.set_length(total);
+                style(&bar, OF_MANY);
+            }
+        });
+    }
+
+    /// Write something without the bar in its way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.is_shown() { self.bar.suspend(write) } else { write() }
     }
 
     /// One more piece is done.
@@ -84,12 +107,16 @@ impl Drop for Progress {
     }
 }
 
-fn start(bar: ProgressBar, template: &str, message: &'static str) -> Progress {
+fn style(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+}
+
+fn start(bar: ProgressBar, template: &str, message: &'static str) -> Progress {
+    style(&bar, template);
     bar.set_message(message);
-    let shows = stderr().is_terminal().then(|| tokio::spawn(show_soon(bar.clone())));
+    let shows = (stderr().is_terminal() && !say::is_quiet()).then(|| tokio::spawn(show_soon(bar.clone())));
     Progress { bar, shows }
 }
 

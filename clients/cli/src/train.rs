@@ -12,7 +12,7 @@ use graft_client::{
     watch,
 };
 
-use crate::{Done, heads, import::views, output::Output, progress::Progress};
+use crate::{Done, heads, import::views, interrupt::interrupted, output::Output, progress::Progress, say};
 
 /// Fit a classifier on a dataset.
 #[derive(Args)]
@@ -144,10 +144,10 @@ impl Train {
         let id = run.id.clone();
         let run = tokio::select! {
             run = follow(graft, run) => run?,
-            _ = tokio::signal::ctrl_c() => {
+            signal = interrupted() => {
                 let cancelled = graft.trainer.training().cancel_training_run(CancelTrainingRunRequest { id }).await;
                 cancelled.map_err(|status| graft.trainer.error(status))?;
-                bail!("cancelled");
+                return Err(signal.and("the run was cancelled; no version was written").into());
             }
         };
         match run.state() {
@@ -159,11 +159,11 @@ impl Train {
         let head = graft.trainer.heads().get_head(GetHeadRequest { name }).await;
         let head: Head = head.map_err(|status| graft.trainer.error(status))?.into_inner().head.context("no head")?;
         if let Some(augmentation) = &run.augmentation {
-            eprintln!("fitted on {}", views::text(augmentation));
+            say::note(format_args!("fitted on {}", views::text(augmentation)));
         }
         for trial in &run.head_kind_trials {
             let kind = kind_name(trial.kind());
-            eprintln!("compared: {kind}: log loss {:.4}, accuracy {:.4}", trial.log_loss, trial.accuracy);
+            say::note(format_args!("compared: {kind}: log loss {:.4}, accuracy {:.4}", trial.log_loss, trial.accuracy));
         }
         output.show(|| why(&run) + &heads::text(&head), || json(&run, &head))?;
         Ok(Done::All)

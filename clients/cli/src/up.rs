@@ -17,7 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{Done, programs::beside_me};
+use crate::{Done, programs::beside_me, say};
 
 /// How long the services may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +34,10 @@ pub struct Up {
     /// default, `backbones` in the data directory.
     #[arg(long, env = "GRAFT_BACKBONES", value_name = "DIR|URI")]
     backbones: Option<String>,
+    /// Let requests name images by URIs below this prefix, such as https://HOST/PATH or file:///DIRECTORY. May be given several times;
+    /// none unless told.
+    #[arg(long, value_name = "PREFIX")]
+    image_uri: Vec<String>,
     /// The trainer's address.
     #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
     trainer_listen: SocketAddr,
@@ -71,7 +75,7 @@ impl Up {
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
         };
-        eprintln!("stopping");
+        say::note(format_args!("stopping"));
         let (first, second) = tokio::join!(stop(&mut trainer), stop(&mut extractor));
         outcome.and(first).and(second).map(|()| Done::All)
     }
@@ -83,7 +87,9 @@ impl Up {
         if !backbones.contains("://") {
             fs::create_dir_all(&backbones).with_context(|| format!("--backbones: {backbones}"))?;
         }
-        start("graft-extractor", addresses, &self.log_level, &["--backbones", &backbones], &[MAP_FROM])
+        let mut more = vec!["--backbones", &backbones];
+        more.extend(self.image_uri.iter().flat_map(|prefix| ["--image-uri", prefix]));
+        start("graft-extractor", addresses, &self.log_level, &more, &[MAP_FROM])
     }
 
     fn trainer(&self) -> Result<Started> {
@@ -100,8 +106,15 @@ impl Up {
         let ready = async {
             graft.extractor.wait_ready(PATIENCE).await?;
             graft.trainer.wait_ready(PATIENCE).await?;
-            eprintln!("ready: trainer {}, extractor {}, data in {}", urls[0], urls[1], self.data_dir.display());
-            eprintln!("next: graft import NAME PATH, graft train NAME, graft classify NAME FILE; Ctrl-C stops both");
+            say::note(format_args!(
+                "ready: trainer {}, extractor {}, data in {}",
+                urls[0],
+                urls[1],
+                self.data_dir.display()
+            ));
+            say::note(format_args!(
+                "next: graft import NAME PATH, graft train NAME, graft classify NAME FILE; Ctrl-C stops both"
+            ));
             std::future::pending::<Result<()>>().await
         };
         tokio::select! {
@@ -142,7 +155,7 @@ async fn stop(service: &mut Started) -> Result<()> {
     // SIGTERM lets calls in flight finish.
     let told = kill_process(id, Signal::TERM);
     if told.is_err() || tokio::time::timeout(GRACE, service.child.wait()).await.is_err() {
-        eprintln!("{} did not stop; killing it", service.name);
+        say::note(format_args!("{} did not stop; killing it", service.name));
         service.child.kill().await?;
     }
     Ok(())

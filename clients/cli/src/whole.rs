@@ -2,7 +2,6 @@
 
 use std::{
     fs::Permissions,
-    future::Future,
     io::{BufWriter, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -65,14 +64,6 @@ impl Write for WholeFile {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.flush()
-    }
-}
-
-/// Do `work`, which writes files, unless Ctrl-C comes first: then what it has begun is removed.
-pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted; nothing was written"),
     }
 }
 

@@ -13,7 +13,7 @@
 //! - [`send`]: streams of messages from JSON lines, files and folders.
 //! - [`codec`], [`call`]: calls of any kind. [`dial`]: where they go.
 //! - [`show`]: answers as tables, JSON, YAML and files. [`failure`]: what went wrong, and the exit code.
-//! - [`reflect`]: the contract of a running server. [`describe`]: a contract as text. [`by_name`]: `call SERVICE/METHOD`. [`run`]: a command from its flags
+//! - [`reflect`]: the contract of a running server. [`describe`]: a contract as text. [`reference`]: as pages of Markdown. [`by_name`]: `call SERVICE/METHOD`. [`run`]: a command from its flags
 //!   to its answers.
 //!
 //! It does not know what a label or a backbone is.
@@ -34,6 +34,7 @@ pub mod flags;
 pub mod json;
 pub mod names;
 pub mod options;
+pub mod reference;
 pub mod reflect;
 pub mod request;
 pub mod run;

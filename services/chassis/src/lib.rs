@@ -11,6 +11,7 @@
 //! - [`deadline`]: how long the caller of a call waits.
 //! - [`serve`]: binds, serves gRPC with health and reflection, and drains on SIGTERM or Ctrl-C.
 //! - [`streams`]: the first message of a stream.
+//! - [`version`]: each answer tells the version of Graft.
 //! - [`status`]: the one way to build a gRPC status that names the field, what was wrong and what is accepted.
 
 pub mod admin;
@@ -23,3 +24,4 @@ pub mod serve;
 pub mod status;
 pub mod streams;
 pub mod telemetry;
+pub mod version;

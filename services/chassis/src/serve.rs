@@ -13,8 +13,9 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::ServingStatus;
+use tower::util::MapResponseLayer;
 
-use crate::{admin::Ready, calls::CountCallsLayer, methods::Methods};
+use crate::{admin::Ready, calls::CountCallsLayer, methods::Methods, version};
 
 /// The largest message that the services take or send, in bytes: 16 MiB of payload and room for what is around it.
 pub const MESSAGE_BYTES: usize = (16 << 20) + (64 << 10);
@@ -118,6 +119,7 @@ pub async fn serve(
         // Outermost: what is within sees gRPC alone.
         .layer(web)
         .layer(CountCallsLayer(methods))
+        .layer(MapResponseLayer::new(version::tell))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
 

@@ -123,6 +123,8 @@ pub struct Config {
 pub enum Instead {
     /// Measure thread layouts and batches of a backbone, and print a line of JSON for each and for the best.
     BenchBackbone(BenchBackbone),
+    /// Print a line of JSON: the ONNX Runtime that would be loaded, and which providers can be used in it.
+    CheckRuntime,
 }
 
 /// What is measured.

@@ -21,7 +21,8 @@
 //! - [`export`]: the network of a backbone as a file, for who grafts onto it.
 //! - [`answers`]: the way back to the stream that asked. [`rows`]: embeddings as the wire has them.
 //!
-//! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is), [`bench`] (which layout is the fastest).
+//! Around it: [`config`], [`error`], [`onnxruntime`] (where the library is), [`bench`] (which layout is the fastest), [`doctor`]
+//! (what ONNX Runtime can do here).
 
 pub mod admission;
 pub mod answers;
@@ -32,6 +33,7 @@ pub mod bench;
 pub mod cache;
 pub mod config;
 pub mod decode;
+pub mod doctor;
 pub mod engine;
 pub mod engines;
 pub mod error;

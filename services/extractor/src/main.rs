@@ -23,6 +23,7 @@ use graft_extractor::{
     },
     bench::Bench,
     config::{BenchBackbone, Config, Instead},
+    doctor,
     engines::Engines,
     fetch::Fetcher,
     inference::{self, Backbones},
@@ -43,13 +44,19 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
+    if let Some(Instead::CheckRuntime) = config.instead {
+        return match check_runtime(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, EXIT_BAD_CONFIG),
+        };
+    }
     let parts = match parts(&config).await {
         Ok(parts) => parts,
         Err(error) => return fail(&error, EXIT_BAD_CONFIG),
     };
     let done = match config.instead.clone() {
-        None => run(config, parts).await,
         Some(Instead::BenchBackbone(wanted)) => bench(&config, &parts, &wanted).await,
+        Some(Instead::CheckRuntime) | None => run(config, parts).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -145,6 +152,12 @@ async fn bench(config: &Config, parts: &Parts, wanted: &BenchBackbone) -> Result
     })?;
     let Backbone { name, space, provider, .. } = &entry.description;
     say(serde_json::json!({ "backbone": name, "space": space, "provider": provider, "chosen": chosen }))?;
+    Ok(())
+}
+
+fn check_runtime(config: &Config) -> Result<()> {
+    let found = doctor::check(config.onnxruntime.as_deref())?;
+    writeln!(stdout(), "{}", serde_json::to_string(&found)?)?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@
 //! - [`store_import`]: embeddings into the store, against a plain append ([`plain_append`]) of the same.
 //! - [`classify_latency`], [`classify_embedding`]: what an answer takes. [`many_heads`]: 5,000 heads on one backbone. [`fitted`]: the
 //!   heads of these.
+//! - [`cli`]: what the command adds to a stream of classifications, and how soon it is there.
 //! - [`suggest`](mod@suggest): what to label, of very many.
 //! - [`ceiling`], [`bare`]: the work without a wire, with all cores and with one thread.
 //! - [`stream`]: an open stream that times its answers. [`images`]: what is embedded.
@@ -26,6 +27,7 @@ pub mod bare;
 pub mod ceiling;
 pub mod classify_embedding;
 pub mod classify_latency;
+pub mod cli;
 pub mod extract_gpu;
 pub mod extract_jpeg;
 pub mod extract_latency;
@@ -82,6 +84,8 @@ pub const ALL: &[Bench] = &[
     Bench { name: "store-import", run: || Box::pin(store_import::run()) },
     Bench { name: "classify-latency", run: || Box::pin(classify_latency::run()) },
     Bench { name: "classify-embedding", run: || Box::pin(classify_embedding::run()) },
+    Bench { name: "cli-overhead", run: || Box::pin(cli::overhead()) },
+    Bench { name: "cli-start", run: || Box::pin(cli::start()) },
     Bench { name: "heads", run: || Box::pin(many_heads::run()) },
     Bench { name: "suggest", run: || Box::pin(suggest::run()) },
     Bench { name: "preprocess", run: || Box::pin(preprocess::run()) },

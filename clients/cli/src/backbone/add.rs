@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{Directory, Name, all, folder::Prepared, json as described, manifest::Manifest, text};
-use crate::{Done, output::Output, progress::Progress};
+use crate::{Done, output::Output, progress::Progress, say};
 
 /// The name that every model file gets.
 const MODEL: &str = "model.onnx";
@@ -125,7 +125,9 @@ impl Add {
             }
             None => {
                 let (url, directory) = (graft.extractor.url(), directory.display());
-                eprintln!("note: the extractor at {url} has not taken it up; one with --backbones {directory} will");
+                say::note(format_args!(
+                    "note: the extractor at {url} has not taken it up; one with --backbones {directory} will"
+                ));
                 output.show(|| format!("added {name} to {directory}"), || json!({ "added": name }))?;
             }
         }

@@ -17,6 +17,7 @@ use crate::{
     Done,
     output::{Output, table},
     programs::beside_me,
+    say,
 };
 
 /// Measure a backbone on this machine.
@@ -54,7 +55,7 @@ impl Bench {
                 directory.display()
             );
         }
-        eprintln!("measuring for about {} s; nothing else should run on this machine", self.seconds);
+        say::note(format_args!("measuring for about {} s; nothing else should run on this machine", self.seconds));
         let report = self.measure().await?;
         // Built-in backbones have no manifest in the directory.
         let manifest = if self.dry_run { None } else { run_table::find(directory, name)? };

@@ -110,7 +110,8 @@ impl Backbone {
     }
 }
 
-async fn all(graft: &Graft) -> Result<Vec<Description>> {
+/// Every backbone, also those that are broken.
+pub async fn all(graft: &Graft) -> Result<Vec<Description>> {
     let answer = graft.extractor.backbones().list_backbones(ListBackbonesRequest {}).await;
     Ok(answer.map_err(|status| graft.extractor.error(status))?.into_inner().backbones)
 }

@@ -15,6 +15,7 @@ use crate::{
     Done,
     import::SplitName,
     output::{Output, table},
+    pages::{Listed, pages},
 };
 
 /// Entries of one call, at the most.
@@ -77,7 +78,7 @@ pub struct Remove {
 
 impl List {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let mut request = ListExamplesRequest {
+        let request = ListExamplesRequest {
             dataset: self.name,
             label: self.label,
             split: match self.unlabelled {
@@ -88,18 +89,13 @@ impl List {
             conflicts: self.conflicts,
             ..Default::default()
         };
-        let (mut found, mut more) = (Vec::new(), false);
-        while found.len() < self.limit {
-            request.page_size = (self.limit - found.len()).min(1000) as u32;
-            let answer = graft.trainer.datasets().list_examples(request.clone()).await;
+        let page = async |page_size, page_token| {
+            let request = ListExamplesRequest { page_size, page_token, ..request.clone() };
+            let answer = graft.trainer.datasets().list_examples(request).await;
             let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-            found.extend(page.examples);
-            more = !page.next_page_token.is_empty();
-            request.page_token = page.next_page_token;
-            if !more {
-                break;
-            }
-        }
+            Ok((page.examples, page.next_page_token))
+        };
+        let Listed { entries: found, more } = pages(self.limit, page).await?;
         let note = if more { format!("the first {}; --limit lists more\n", found.len()) } else { String::new() };
         output.show(|| text(&found) + &note, || found.iter().map(describe).collect())?;
         Ok(Done::All)

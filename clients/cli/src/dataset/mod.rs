@@ -16,6 +16,7 @@ use crate::{
     Done,
     import::views,
     output::{Output, table},
+    pages::{ALL, pages},
 };
 
 mod examples;
@@ -102,18 +103,14 @@ impl Dataset {
     }
 }
 
-async fn all(graft: &Graft) -> Result<Vec<Description>> {
-    let (mut datasets, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListDatasetsRequest { page_size: 1000, page_token };
-        let answer = graft.trainer.datasets().list_datasets(request).await;
-        let answer = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-        datasets.extend(answer.datasets);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return Ok(datasets);
-        }
-    }
+/// Every dataset.
+pub async fn all(graft: &Graft) -> Result<Vec<Description>> {
+    let page = async |page_size, page_token| {
+        let answer = graft.trainer.datasets().list_datasets(ListDatasetsRequest { page_size, page_token }).await;
+        let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
+        Ok((page.datasets, page.next_page_token))
+    };
+    Ok(pages(ALL, page).await?.entries)
 }
 
 fn list(datasets: &[Description]) -> String {

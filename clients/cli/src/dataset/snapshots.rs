@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Done,
     output::{Output, table},
+    pages::{ALL, pages},
 };
 
 pub async fn create(graft: &Graft, output: Output, dataset: String) -> Result<Done> {
@@ -22,17 +23,13 @@ pub async fn create(graft: &Graft, output: Output, dataset: String) -> Result<Do
 }
 
 pub async fn list(graft: &Graft, output: Output, dataset: String) -> Result<Done> {
-    let mut request = ListSnapshotsRequest { dataset, page_size: 1000, ..Default::default() };
-    let mut snapshots = Vec::new();
-    loop {
-        let answer = graft.trainer.datasets().list_snapshots(request.clone()).await;
+    let page = async |page_size, page_token| {
+        let request = ListSnapshotsRequest { dataset: dataset.clone(), page_size, page_token };
+        let answer = graft.trainer.datasets().list_snapshots(request).await;
         let page = answer.map_err(|status| graft.trainer.error(status))?.into_inner();
-        snapshots.extend(page.snapshots);
-        request.page_token = page.next_page_token;
-        if request.page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.snapshots, page.next_page_token))
+    };
+    let snapshots = pages(ALL, page).await?.entries;
     let row = |s: &Snapshot| vec![s.id.clone(), s.example_count.to_string(), s.space.clone()];
     let text = || table(&["snapshot", "examples", "space"], &snapshots.iter().map(row).collect::<Vec<_>>());
     output.show(text, || snapshots.iter().map(describe).collect())?;

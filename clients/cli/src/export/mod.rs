@@ -14,11 +14,7 @@ use graft_client::{Graft, proto::Head};
 use graft_export::{graft, head::HeadFile};
 use serde_json::json;
 
-use crate::{
-    Done,
-    output::Output,
-    whole::{WholeFile, unless_interrupted},
-};
+use crate::{Done, interrupt::unless_interrupted, output::Output, whole::WholeFile};
 
 mod fetch;
 
@@ -40,7 +36,7 @@ pub struct Export {
 impl Export {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
         let Export { head, onnx, safetensors } = self;
-        unless_interrupted(async {
+        unless_interrupted("nothing was written", async {
             match (onnx, safetensors) {
                 (Some(file), _) => with_backbone(graft, output, head, &file).await,
                 (_, Some(file)) => alone(graft, output, head, &file).await,

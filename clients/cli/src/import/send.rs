@@ -16,7 +16,11 @@ use super::{
     piece::{Found, MOST_BYTES, Piece, Reader, Rejected},
     tally::Tally,
 };
-use crate::progress::Progress;
+use crate::{
+    interrupt::{Interrupted, interrupted},
+    progress::Progress,
+    say,
+};
 
 /// What is said where a reader failed in a way that nobody thought of.
 pub const BROKE_DOWN: &str = "reading the input broke down; it may be damaged";
@@ -47,8 +51,10 @@ pub async fn send(
     let examples = examples(ReceiverStream::new(receiver), bad);
     let done = async {
         let mut outcomes = import(&graft.trainer, options, examples).await?;
+        let mut signal = std::pin::pin!(interrupted());
         loop {
             tokio::select! {
+                signal = &mut signal => return Err(signal.into()),
                 Some(bad) = rejects.recv() => tally.reject(bad)?,
                 outcome = outcomes.try_next() => match outcome? {
                     Some(outcome) => tally.add(outcome)?,
@@ -65,12 +71,26 @@ pub async fn send(
     };
     let done = done.await;
     progress.clear();
-    if done.is_err() && tally.stored > 0 {
-        eprintln!("{} examples were stored before the import broke off; import again to go on", tally.stored);
+    if let Err(error) = done {
+        return Err(broken_off(error, tally));
     }
-    done?;
     reading.await.context(BROKE_DOWN)?;
     tally.finish()
+}
+
+/// An import that broke off: what is stored, and how to go on.
+fn broken_off(error: anyhow::Error, tally: &Tally) -> anyhow::Error {
+    let note = format!(
+        "{} examples are stored for certain; the same command again goes on, and what is stored is not sent to a backbone again",
+        tally.stored + tally.known
+    );
+    match error.downcast::<Interrupted>() {
+        Ok(signal) => signal.and(note).into(),
+        Err(error) => {
+            say::note(note);
+            error
+        }
+    }
 }
 
 /// The examples with their images, in their order; what is none goes to `bad`.

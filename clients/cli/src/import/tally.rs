@@ -22,7 +22,8 @@ const KEPT: usize = 1000;
 pub struct Tally {
     /// New, and on disk.
     pub stored: u64,
-    known: u64,
+    /// On disk before.
+    pub known: u64,
     rejected: u64,
     kept: Vec<Rejected>,
     /// Where every rejected example is written to.

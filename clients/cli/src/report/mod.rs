@@ -6,7 +6,7 @@
 //! - [`images`]: small pictures of examples, where their files are at hand.
 
 use std::{
-    fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ use graft_client::{
 use crate::{
     Done, heads,
     output::{Output, table},
+    whole::WholeFile,
 };
 use images::Images;
 
@@ -63,7 +64,9 @@ impl Report {
 fn write_page(head: &Head, file: &Path, folder: Option<PathBuf>, output: Output) -> Result<()> {
     let images = Images::open(folder)?;
     let page = page::page(head, &images);
-    fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut whole = WholeFile::new(file)?;
+    whole.write_all(page.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    whole.put()?;
     let shown = file.display().to_string();
     output.show(|| format!("wrote {shown}"), || serde_json::json!({ "written": shown }))
 }

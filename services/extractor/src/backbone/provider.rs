@@ -127,6 +127,16 @@ impl Execution {
         })
     }
 
+    /// The provider alone, for no network in particular.
+    pub(super) fn bare(&self) -> ExecutionProviderDispatch {
+        match self.provider {
+            Provider::Cpu => CPU::default().build(),
+            Provider::Cuda => self.cuda().build(),
+            Provider::TensorRt => TensorRT::default().with_device_id(self.device_id.into()).build(),
+        }
+        .error_on_failure()
+    }
+
     fn cuda(&self) -> CUDA {
         CUDA::default().with_device_id(self.device_id.into()).with_tf32(false)
     }

@@ -103,6 +103,23 @@ impl Runtime {
         }
     }
 
+    /// Check that `provider` is there and begins to work, which loads what it needs: CUDA's libraries, for one.
+    pub fn try_out(&self, provider: Provider) -> Result<(), SessionError> {
+        self.require(provider)?;
+        let unusable = |error: SessionError| SessionError::Provider {
+            name: provider.name(),
+            path: self.path.clone(),
+            reason: error.to_string(),
+        };
+        self.begin(provider).map_err(unusable)
+    }
+
+    fn begin(&self, provider: Provider) -> Result<(), SessionError> {
+        let dispatch = Execution::from(provider).bare();
+        ort::session::Session::builder(&self.environment)?.with_execution_providers([dispatch])?;
+        Ok(())
+    }
+
     /// The providers that can be asked for.
     pub fn providers(&self) -> Providers {
         let there = |provider| self.require(provider).is_ok();

@@ -17,7 +17,7 @@ use graft_client::{
 use serde_json::json;
 use tonic::Streaming;
 
-use crate::{Done, output::Output, progress::Progress, whole::unless_interrupted};
+use crate::{Done, interrupt::unless_interrupted, output::Output, progress::Progress};
 
 mod npy;
 mod parquet;
@@ -64,7 +64,7 @@ trait Sink {
 
 impl Export {
     pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let (dataset, files) = unless_interrupted(self.write(graft)).await?;
+        let (dataset, files) = unless_interrupted("nothing was written", self.write(graft)).await?;
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let ExportedDataset { name, row_count, dimension, space, .. } = &dataset;
         let text = || format!("wrote {row_count} rows of {name} to {}", files.join(" and "));

@@ -1,30 +1,50 @@
-//! What heads answered, as a table and as JSON.
+//! What heads answered, as a table: a row an input; of many heads, a row an input and head.
 
-use graft_client::proto::{ClassifyResponse, HeadClassification, Prediction};
-use serde_json::{Value, json};
+use anyhow::Result;
+use graft_client::proto::{HeadClassification, Prediction};
 
-use super::Line;
-use crate::output::table;
+use super::Out;
+use crate::{classify::line::Line, output::Columns};
 
-/// A row an input; of many heads, a row an input and head.
-pub fn text(lines: &[Line]) -> String {
-    let labelled = lines.iter().any(|line| line.label.is_some());
-    let of_many = |line: &Line| line.result.as_ref().is_ok_and(|found| !found.classifications.is_empty());
-    let many = lines.iter().any(of_many);
-    let headings = [("input", true), ("is", labelled), ("head", many), ("predicted", true)];
-    let headings: Vec<&str> = headings.iter().filter(|(_, shown)| *shown).map(|(heading, _)| *heading).collect();
-    let rows = lines.iter().flat_map(|line| {
-        answers(line).into_iter().map(move |(head, answer)| {
+/// Rows whose widths are made to fit each other, and that wait for it. Memory does not grow with the number of inputs.
+const BLOCK: usize = 1000;
+
+/// A table.
+pub struct Table {
+    /// Whether the right labels are known.
+    labelled: bool,
+    /// Whether many heads answer.
+    many: bool,
+    columns: Columns,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with its headings.
+    pub fn new(labelled: bool, many: bool) -> Table {
+        let headings = [("input", true), ("is", labelled), ("head", many), ("predicted", true)];
+        let headings = headings.iter().filter(|(_, shown)| *shown).map(|(heading, _)| (*heading).to_owned()).collect();
+        Table { labelled, many, columns: Columns::default(), rows: vec![headings] }
+    }
+
+    /// A line, and those before it if there are enough.
+    pub fn line(&mut self, line: &Line, out: &mut Out) -> Result<()> {
+        for (head, answer) in answers(line) {
             let cells = [
                 (line.input.clone(), true),
-                (line.label.clone().unwrap_or_default(), labelled),
-                (head, many),
+                (line.label.clone().unwrap_or_default(), self.labelled),
+                (head, self.many),
                 (answer, true),
             ];
-            cells.into_iter().filter(|(_, shown)| *shown).map(|(cell, _)| cell).collect()
-        })
-    });
-    table(&headings, &rows.collect::<Vec<Vec<String>>>())
+            self.rows.push(cells.into_iter().filter(|(_, shown)| *shown).map(|(cell, _)| cell).collect());
+        }
+        if self.rows.len() < BLOCK { Ok(()) } else { self.end(out) }
+    }
+
+    /// All that was not written yet.
+    pub fn end(&mut self, out: &mut Out) -> Result<()> {
+        out.write(&self.columns.lines(&std::mem::take(&mut self.rows)))
+    }
 }
 
 /// The heads that were asked about an input, and what each has to say.
@@ -63,35 +83,6 @@ fn answer(predictions: &[Prediction], unknown: bool) -> String {
     if others.is_empty() { applies } else { format!("{applies}   (not {others})") }
 }
 
-/// The same for programs.
-pub fn json(line: &Line) -> Value {
-    let (input, label) = (&line.input, &line.label);
-    match &line.result {
-        Err(reason) => json!({ "input": input, "label": label, "error": reason }),
-        Ok(ClassifyResponse { predictions, unknown, classifications, .. }) if classifications.is_empty() => {
-            json!({ "input": input, "label": label, "predictions": named(predictions), "unknown": unknown })
-        }
-        Ok(found) => {
-            let one = |one: &HeadClassification| match &one.error {
-                Some(error) => json!({ "head": one.head, "error": error.message }),
-                None => json!({ "head": one.head, "predictions": named(&one.predictions), "unknown": one.unknown }),
-            };
-            let all: Vec<Value> = found.classifications.iter().map(one).collect();
-            json!({ "input": input, "label": label, "classifications": all })
-        }
-    }
-}
-
-fn named(predictions: &[Prediction]) -> Vec<Value> {
-    let named = predictions.iter().map(|p| match p.threshold {
-        None => json!({ "label": p.label, "probability": p.probability }),
-        Some(threshold) => json!({
-            "label": p.label, "probability": p.probability, "threshold": threshold, "applies": p.applies
-        }),
-    });
-    named.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use graft_client::proto::ItemError;
@@ -121,11 +112,14 @@ mod tests {
             HeadClassification { head: "pets@1".into(), predictions, ..Default::default() },
             HeadClassification { head: "toys".into(), error, ..Default::default() },
         ];
-        let found = ClassifyResponse { classifications, ..Default::default() };
-        let line = Line { input: "a.jpg".into(), label: None, image: None, result: Ok(found) };
+        let found = graft_client::proto::ClassifyResponse { classifications, ..Default::default() };
+        let line = Line { input: "a.jpg".into(), label: None, result: Ok(found) };
         assert!(!line.is_whole());
-        assert_eq!(json(&line)["classifications"][1], json!({ "head": "toys", "error": "it is gone" }));
-        let shown = text(&[line]);
+        let mut out = Out::default();
+        let mut table = Table::new(false, true);
+        table.line(&line, &mut out).unwrap();
+        table.end(&mut out).unwrap();
+        let shown = out.written();
         let rows: Vec<Vec<&str>> = shown.lines().map(|row| row.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["input", "head", "predicted"]);
         assert_eq!(rows[1], ["a.jpg", "pets@1", "cat", "0.900"]);

@@ -1,0 +1,53 @@
+//! What heads answered, for programs.
+
+use graft_client::proto::{ClassifyResponse, HeadClassification, Prediction};
+use serde_json::{Value, json};
+
+use crate::classify::line::Line;
+
+/// An input and what came of it.
+pub fn json(line: &Line) -> Value {
+    let (input, label) = (&line.input, &line.label);
+    match &line.result {
+        Err(reason) => json!({ "input": input, "label": label, "error": reason }),
+        Ok(ClassifyResponse { predictions, unknown, classifications, .. }) if classifications.is_empty() => {
+            json!({ "input": input, "label": label, "predictions": named(predictions), "unknown": unknown })
+        }
+        Ok(found) => {
+            let one = |one: &HeadClassification| match &one.error {
+                Some(error) => json!({ "head": one.head, "error": error.message }),
+                None => json!({ "head": one.head, "predictions": named(&one.predictions), "unknown": one.unknown }),
+            };
+            let all: Vec<Value> = found.classifications.iter().map(one).collect();
+            json!({ "input": input, "label": label, "classifications": all })
+        }
+    }
+}
+
+fn named(predictions: &[Prediction]) -> Vec<Value> {
+    let named = predictions.iter().map(|p| match p.threshold {
+        None => json!({ "label": p.label, "probability": p.probability }),
+        Some(threshold) => json!({
+            "label": p.label, "probability": p.probability, "threshold": threshold, "applies": p.applies
+        }),
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_client::proto::ItemError;
+
+    use super::*;
+
+    #[test]
+    fn a_head_that_cannot_answer_says_why() {
+        let error = Some(ItemError { message: "it is gone".into(), ..Default::default() });
+        let classifications = vec![HeadClassification { head: "toys".into(), error, ..Default::default() }];
+        let found = ClassifyResponse { classifications, ..Default::default() };
+        let line = Line { input: "a.jpg".into(), label: None, result: Ok(found) };
+        assert_eq!(json(&line)["classifications"][0], json!({ "head": "toys", "error": "it is gone" }));
+        let line = Line { input: "b.jpg".into(), label: None, result: Err("not a file".into()) };
+        assert_eq!(json(&line), json!({ "input": "b.jpg", "label": null, "error": "not a file" }));
+    }
+}
