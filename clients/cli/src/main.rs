@@ -171,11 +171,14 @@ async fn run(matches: &ArgMatches) -> ExitCode {
         Ok(None) => {}
         Err(error) => return ended::code(Err(error), None).await,
     }
-    let Cli { connection, output, quiet, command } = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    let Cli { connection, output, quiet, command } =
+        Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
     say::be_quiet(quiet);
     // These speak to no service that a context names: a context that is wrong must not keep them from putting it right.
     let connected = match command {
-        Command::Up(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => Graft::with(&Settings::default()),
+        Command::Up(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+            Graft::with(&Settings::default())
+        }
         _ => connection.graft(),
     };
     let graft = match connected {

@@ -12,7 +12,9 @@ const MESSAGES: &str = "messages.md";
 /// The pages, each with the name of its file.
 pub fn pages(contract: &Contract) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
-    let mut index = String::from("# Reference\nEvery call, message and field, from the comments of the contract. Nobody edits these pages.\n\n");
+    let mut index = String::from(
+        "# Reference\nEvery call, message and field, from the comments of the contract. Nobody edits these pages.\n\n",
+    );
     index.push_str("| service | |\n| --- | --- |\n");
     for service in contract.pool().services() {
         let file = format!("{}.md", names::kebab(service.name()));
@@ -99,7 +101,11 @@ fn tell_enum(page: &mut String, contract: &Contract, of: &EnumDescriptor) {
 fn type_of(field: &FieldDescriptor) -> String {
     match field.kind() {
         Kind::Message(entry) if field.is_map() => {
-            format!("map of {} to {}", name(&entry.map_entry_key_field().kind()), name(&entry.map_entry_value_field().kind()))
+            format!(
+                "map of {} to {}",
+                name(&entry.map_entry_key_field().kind()),
+                name(&entry.map_entry_value_field().kind())
+            )
         }
         kind if field.is_list() => format!("list of {}", name(&kind)),
         kind => name(&kind),

@@ -6,6 +6,7 @@ mod calls;
 mod graft;
 mod mistakes;
 mod output;
+mod reference;
 mod reflection;
 mod round_trip;
 mod support;
