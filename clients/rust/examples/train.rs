@@ -32,9 +32,9 @@ fn image(path: &PathBuf) -> std::io::Result<Image> {
 }
 
 async fn import_all(graft: &Graft, name: &str, photos: Vec<(PathBuf, String)>) -> Result<(), Box<dyn Error>> {
-    let created =
-        graft.trainer.datasets().create_dataset(CreateDatasetRequest { name: name.into(), ..Default::default() });
-    created.await.map_err(|status| graft.trainer.error(status))?;
+    let request = CreateDatasetRequest { name: name.into(), ..CreateDatasetRequest::default() };
+    let created = graft.trainer.datasets().create_dataset(request).await;
+    created.map_err(|status| graft.trainer.error(status))?;
     // Files are read when the service wants them, so a folder of any size takes little memory.
     let examples = futures::stream::iter(photos).filter_map(|(path, label)| async move {
         let id = path.display().to_string();
