@@ -2,7 +2,8 @@
 """Check that every command that the README shows is one that CI runs.
 
 `make` targets must be steps of .ci/run, or what those steps need. `graft` commands must be accepted by the command's own
-parser as they stand: each is run with --help appended, which fails for an unknown command or flag.
+parser as they stand: each is run with --help appended, which fails for an unknown command or flag. Others must stand in a page whose
+commands the tests run.
 """
 
 import re
@@ -39,6 +40,8 @@ def accepted(line: str) -> bool:
 
 
 covered = run_by_ci()
+for page in [ROOT / "docs/http.md", ROOT / "docs/python.md", *(ROOT / "docs/guides").glob("*.md")]:
+    covered.update(commands(page.read_text()))
 found = commands((ROOT / "README.md").read_text())
 bad = [line for line in found if line not in covered and not line.startswith("make bench") and not accepted(line)]
 for line in bad:
