@@ -54,7 +54,7 @@ impl Each {
     /// # Errors
     /// A flag whose text cannot be read.
     pub fn first(&self) -> Result<Vec<DynamicMessage>, String> {
-        self.parts.members(self.sources.first().and_then(|(field, _)| member(field)))
+        self.parts.before(self.sources.first().and_then(|(field, _)| member(field)))
     }
 
     /// Send the messages of the files.

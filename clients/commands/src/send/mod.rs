@@ -54,7 +54,7 @@ pub fn plan(method: &MethodDescriptor, given: Vec<Given>, options: &Options) -> 
     }
     let parts = Parts::of(&input, given);
     match &options.json {
-        Some(text) => Ok(Plan::Json(parts.members(None)?, input, text.clone(), parts.plain)),
+        Some(text) => Ok(Plan::Json(parts.members()?, input, text.clone(), parts.plain)),
         None => Ok(Plan::Messages(parts.messages()?)),
     }
 }

@@ -1,11 +1,12 @@
 //! Which flags go into which message of a stream.
 //!
 //! A stream whose messages are one of several things, such as options and then items, has a oneof in its request: the flags of
-//! each of its fields make a message of their own, in the contract's order. Flags outside of it go into each message.
+//! each of its fields make a message of their own, in the contract's order. Where flags or files make items and nothing is said
+//! of the options, they go ahead all the same, empty. Flags outside of the oneof go into each message.
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 use crate::request::{self, Given};
 
@@ -43,13 +44,40 @@ impl Parts {
         self.plain.iter().chain(own).cloned().collect()
     }
 
-    /// A message for each member that flags speak of, but for `without`.
+    /// The messages before those of `then`: one for each other member that flags speak of, and for the first of all members.
     ///
     /// # Errors
     /// A flag whose text cannot be read.
-    pub fn members(&self, without: Option<u32>) -> Result<Vec<DynamicMessage>, String> {
-        let members = self.by_member.keys().filter(|member| Some(**member) != without);
-        members.map(|member| self.message(&self.of_member(Some(*member)))).collect()
+    pub fn before(&self, then: Option<u32>) -> Result<Vec<DynamicMessage>, String> {
+        let mut parts = self.clone();
+        if let Some(opening) = then.and_then(|then| self.opening(then)) {
+            parts.by_member.entry(opening).or_default();
+        }
+        parts.by_member.retain(|member, _| Some(*member) != then);
+        parts.members()
+    }
+
+    /// The member that comes first in the contract, if it is a message and another one than `then`.
+    fn opening(&self, then: u32) -> Option<u32> {
+        let oneof = self.input.get_field(then)?.containing_oneof().filter(|oneof| !oneof.is_synthetic())?;
+        let first = oneof.fields().min_by_key(|field| field.path().last().copied())?;
+        (first.number() != then && matches!(first.kind(), Kind::Message(_))).then(|| first.number())
+    }
+
+    /// A message for each member that flags speak of.
+    ///
+    /// # Errors
+    /// A flag whose text cannot be read.
+    pub fn members(&self) -> Result<Vec<DynamicMessage>, String> {
+        let member = |member: &u32| {
+            let mut message = self.message(&self.of_member(Some(*member)))?;
+            let field = self.input.get_field(*member).filter(|field| !message.has_field(field));
+            if let Some(field) = field {
+                message.set_field(&field, Value::default_value(&field.kind()));
+            }
+            Ok(message)
+        };
+        self.by_member.keys().map(member).collect()
     }
 
     /// The messages that flags alone make.
@@ -60,7 +88,16 @@ impl Parts {
         if self.by_member.is_empty() && !self.plain.is_empty() {
             return Ok(vec![self.message(&self.plain)?]);
         }
-        self.members(None)
+        match self.by_member.last_key_value() {
+            Some((last, _)) => Ok([self.before(Some(*last))?, self.only(*last).members()?].concat()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn only(&self, member: u32) -> Parts {
+        let mut parts = self.clone();
+        parts.by_member.retain(|other, _| *other == member);
+        parts
     }
 
     fn message(&self, given: &[Given]) -> Result<DynamicMessage, String> {

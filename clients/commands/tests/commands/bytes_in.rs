@@ -41,12 +41,13 @@ async fn patterns_and_ids_of_ones_own() {
     let (server, folder) = (server::start().await, folder());
     // One field of bytes: it need not be named.
     let pattern = format!("{}/*/*.txt", folder.path().display());
-    let ids = ["upload", "--each", &pattern, "--id", "{stem}", "--query", ".items.items[].id"];
+    let ids = ["upload", "--each", &pattern, "--id", "{stem}", "--query", ".items.items // [] | .[].id"];
     assert_eq!(echoed(&server.url, &ids).await, "\"a\"\n\"b\"\n");
     let fields = ["items.items.content", "items.content", "content"];
     for field in fields {
         let each = format!("{field}={pattern}");
-        let out = echoed(&server.url, &["upload", "--each", &each, "--query", ".items.items[].content"]).await;
+        let out =
+            echoed(&server.url, &["upload", "--each", &each, "--query", ".items.items // [] | .[].content"]).await;
         assert_eq!(out, "\"QQ==\"\n\"Qg==\"\n", "{field}");
     }
 }
@@ -80,6 +81,7 @@ async fn more_files_than_are_ever_in_memory() {
     let out = echoed(&server.url, &["upload", "--each", folder.path().to_str().unwrap(), "--id", "{name}"]).await;
     let ids: Vec<String> = messages("UploadRequest", &out)
         .iter()
+        .skip(1)
         .map(|message| serde_json::to_value(message).unwrap()["items"]["items"][0]["id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(ids, (0..300).map(|place| format!("{place:04}")).collect::<Vec<_>>());

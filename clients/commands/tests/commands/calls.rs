@@ -142,6 +142,10 @@ async fn options_go_before_items() {
         json!({ "session": "s", "items": { "items": [{ "id": "1", "uri": "u" }] } }),
     ];
     assert_eq!(messages("UploadRequest", &out), expected.map(|json| message("UploadRequest", json)));
+    // Where nothing is said of the options, they go ahead all the same.
+    let out = echoed(&server.url, &["upload", "--uri", "u"]).await;
+    let expected = [json!({ "options": {} }), json!({ "items": { "items": [{ "uri": "u" }] } })];
+    assert_eq!(messages("UploadRequest", &out), expected.map(|json| message("UploadRequest", json)));
     let items = r#"{"items":{"items":[{"id":"a"},{"id":"b"}]}}"#;
     let out = echoed(&server.url, &["upload", "--target", "t", "--json", items]).await;
     let expected =
