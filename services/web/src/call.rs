@@ -3,12 +3,9 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{Response, header::CONTENT_LENGTH, request::Parts, uri::PathAndQuery};
-use tonic::{
-    Request, Status,
-    body::Body,
-    client::{Grpc, GrpcService},
-};
-use tower::BoxError;
+use http_body_util::BodyExt;
+use tonic::{Request, Status, body::Body, client::Grpc};
+use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
     answer::Writer,
@@ -23,7 +20,7 @@ use crate::{
 };
 
 /// Call `method` of `inner` with the messages of `body`, which are in `form`.
-pub(crate) async fn call<S>(
+pub(crate) async fn call<S, R>(
     inner: S,
     transcoder: &Transcoder,
     method: &Method,
@@ -32,9 +29,10 @@ pub(crate) async fn call<S>(
     body: Body,
 ) -> Result<Response<Body>, Refusal>
 where
-    S: GrpcService<Body> + Send,
-    S::ResponseBody: http_body::Body<Data = Bytes> + Send + 'static,
-    <S::ResponseBody as http_body::Body>::Error: Into<BoxError>,
+    S: Service<http::Request<Body>, Response = Response<R>> + Send,
+    S::Error: Into<BoxError>,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
     let deadline = Deadline::of(&parts.headers)?;
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -52,6 +50,12 @@ where
     let metadata = metadata::of_headers(parts.headers, deadline.header());
     let request = Request::from_parts(metadata, parts.extensions, messages.stream());
 
+    // tonic calls what an encoder fails with INTERNAL: the service is told what it is.
+    let told = refused.clone();
+    let inner = inner.map_request(move |request: http::Request<Body>| {
+        let told = told.clone();
+        request.map(|body| Body::new(body.map_err(move |status| told.or(status).status)))
+    });
     let mut grpc = Grpc::new(inner).max_decoding_message_size(transcoder.limit);
     let called = deadline.within(async {
         grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;

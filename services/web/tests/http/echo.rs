@@ -71,6 +71,8 @@ pub struct Echo {
     pub seen: Arc<Mutex<Vec<HeaderMap>>>,
     /// Messages that it took.
     pub taken: Arc<AtomicUsize>,
+    /// What streams of messages broke off with.
+    pub broken: Arc<Mutex<Vec<Code>>>,
     /// Answers that it gave.
     pub given: Arc<AtomicUsize>,
 }
@@ -133,7 +135,8 @@ impl Echo {
     async fn gather(self, request: Request<Streaming<Said>>) -> Result<Response<Said>, Status> {
         let mut messages = request.into_inner();
         let mut all = Said::default();
-        while let Some(said) = messages.message().await? {
+        let broken = |status: &Status| self.broken.lock().unwrap().push(status.code());
+        while let Some(said) = messages.message().await.inspect_err(broken)? {
             self.taken.fetch_add(1, Ordering::SeqCst);
             all.text += &said.text;
             all.number += 1;

@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
+use tonic::Code;
 
 use crate::{
     caller::{Answer, begin, chunks, json, post, request, send_http2},
@@ -54,7 +55,8 @@ async fn each_line_is_answered_as_it_comes() {
 
 #[tokio::test]
 async fn the_last_line_says_what_failed() {
-    let address = Echo::default().serve(&[]).await;
+    let echo = Echo::default();
+    let address = echo.serve(&[]).await;
     let told = |answer: &Answer, lines: usize, code: &str, message: &str| {
         let all = answer.lines();
         assert_eq!((answer.status.as_u16(), all.len()), (200, lines), "{all:?}");
@@ -74,6 +76,7 @@ async fn the_last_line_says_what_failed() {
     assert_eq!(answer.error().0, 404);
     let (http, _, message) = post(address, "Gather", LINES, "{}\n{\"number\":\"x\"}\n").await.error();
     assert!(http == 400 && message.contains("number: ") && message.contains("line 2"), "{message}");
+    assert_eq!(*echo.broken.lock().unwrap(), [Code::InvalidArgument], "the service is told what it is");
     assert_eq!(json(address, "Count", "{}{}").await.error().0, 400);
 }
 
