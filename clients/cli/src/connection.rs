@@ -50,7 +50,8 @@ impl Connection {
         Graft::with(&self.settings()?)
     }
 
-    fn settings(&self) -> Result<Settings, Error> {
+    /// All that is told of the services, wherever it stands.
+    pub fn settings(&self) -> Result<Settings, Error> {
         let Connection { config, context, trainer, extractor, token } = self.clone();
         Told { config, context, trainer, extractor, token: token.map(Token::Text) }.settings()
     }

@@ -16,6 +16,27 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("up", &["graft up", "graft up --data-dir /srv/graft --image-uri https://images.example.com/photos"]),
+    (
+        "config",
+        &[
+            "graft config set-context production --trainer https://graft.example.org:7400 --token-file token",
+            "graft config use-context production",
+            "graft --context production heads          # once, whatever the current one is",
+        ],
+    ),
+    ("config get-contexts", &["graft config get-contexts", "graft config get-contexts --output json"]),
+    ("config use-context", &["graft config use-context production"]),
+    (
+        "config set-context",
+        &[
+            "graft config set-context here --trainer http://127.0.0.1:7400 --extractor http://127.0.0.1:7401",
+            "graft config set-context production --ca-file ca.pem --cert-file me.pem --key-file me-key.pem",
+            "graft config set-context production --unset ca-file",
+        ],
+    ),
+    ("config delete-context", &["graft config delete-context here"]),
+    ("config view", &["graft config view"]),
+    ("config path", &["graft config path"]),
     ("backbone", &["graft backbone list", "graft backbone add resnet50.onnx --name resnet50 --manifest resnet50.toml"]),
     (
         "backbone add",

@@ -174,9 +174,9 @@ async fn run(matches: &ArgMatches) -> ExitCode {
     let Cli { connection, output, quiet, command } =
         Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
     say::be_quiet(quiet);
-    // These speak to no service that a context names: a context that is wrong must not keep them from putting it right.
+    // These speak to no service that a context names, or look at it themselves: one that is wrong must not keep them from that.
     let connected = match command {
-        Command::Up(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Up(_) | Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => {
             Graft::with(&Settings::default())
         }
         _ => connection.graft(),
@@ -215,7 +215,7 @@ async fn work(command: Command, connection: &Connection, graft: &Graft, output: 
         Command::Canary(canary) => canary.run(graft, output).await,
         Command::Shadow(shadow) => shadow.run(graft, output).await,
         Command::Traffic(traffic) => traffic.run(graft, output).await,
-        Command::Doctor(doctor) => doctor.run(graft, output).await,
+        Command::Doctor(doctor) => doctor.run(connection, output).await,
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(self::command(), output),
     }

@@ -31,6 +31,7 @@ async fn all_is_well_until_the_extractor_is_gone() -> Result<()> {
     let arguments = ["doctor", "--data-dir", &data, "--output", "json"];
     let report: Value = serde_json::from_str(&expect(graft_on(&pair, &arguments)?, 0, &[])?)?;
     ensure!(report["well"] == true, "{report}");
+    is(&report, "context", "fine", &["no token"])?;
     is(&report, "trainer", "fine", &[&pair.trainer.url()])?;
     is(&report, "extractor", "fine", &[&pair.extractor.url()])?;
     is(&report, "versions", "fine", &[env!("CARGO_PKG_VERSION")])?;
@@ -74,5 +75,14 @@ async fn a_broken_backbone_and_a_missing_library_are_named() -> Result<()> {
         without.args(["doctor", "--output", "json"]).env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so").output()?;
     let report: Value = serde_json::from_slice(&output.stdout)?;
     is(&report, "ONNX Runtime", "failed", &["/nowhere/libonnxruntime.so", "ORT_DYLIB_PATH"])?;
+
+    let contexts = folder.path().join("config.toml");
+    fs::write(&contexts, "[contexts.far]\ntrainer = 'http://127.0.0.1:1'\ntoken-file = '/nowhere/token'\n")?;
+    let mut far = graft_tests::services::command("graft");
+    let output =
+        far.args(["doctor", "--context", "far", "--output", "json"]).env("GRAFT_CONFIG", &contexts).output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(output.status.code() == Some(1), "{report}");
+    is(&report, "context", "failed", &["far", "/nowhere/token"])?;
     Ok(())
 }

@@ -29,7 +29,7 @@ pub struct Greeting {
 /// # Errors
 /// That it cannot be reached, refuses, or does not answer in time.
 pub async fn greet(service: &Service) -> Result<Greeting, Error> {
-    let mut health = HealthClient::new(service.channel());
+    let mut health = HealthClient::new(service.calls());
     let begun = Instant::now();
     let answer = tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
     let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("it does not answer")));

@@ -1,7 +1,7 @@
 //! `graft doctor`: what is wrong with the services, this machine and the connection, and what to do about it.
 //!
 //! # Layout
-//! - [`check`](mod@check): a thing that was looked at. [`services`]: both services, which [`greet`](mod@greet) greets. [`machine`]: what
+//! - [`check`](mod@check): a thing that was looked at. [`context`]: how services are connected to. [`services`]: both services, which [`greet`](mod@greet) greets. [`machine`]: what
 //!   they need where they run, looked at if that is here.
 
 use std::path::PathBuf;
@@ -11,9 +11,10 @@ use clap::Args;
 use graft_client::{Graft, Service};
 
 use self::check::{Check, is_well, json, text};
-use crate::{Done, output::Output};
+use crate::{Done, connection::Connection, output::Output};
 
 mod check;
+mod context;
 mod greet;
 mod machine;
 mod services;
@@ -30,11 +31,20 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    pub async fn run(self, graft: &Graft, output: Output) -> Result<Done> {
-        let mut checks = services::checks(graft).await;
-        match [&graft.trainer, &graft.extractor].iter().any(|service| is_here(service)) {
-            true => checks.extend(machine::checks(&self.data_dir).await),
-            false => checks.push(Check::skipped("this machine", "both services are elsewhere")),
+    pub async fn run(self, connection: &Connection, output: Output) -> Result<Done> {
+        let settings = connection.settings();
+        let mut checks = vec![context::check(&settings)];
+        match settings.and_then(|settings| Graft::with(&settings)) {
+            Ok(graft) => {
+                checks.extend(services::checks(&graft).await);
+                match [&graft.trainer, &graft.extractor].iter().any(|service| is_here(service)) {
+                    true => checks.extend(machine::checks(&self.data_dir).await),
+                    false => checks.push(Check::skipped("this machine", "both services are elsewhere")),
+                }
+            }
+            Err(error) => {
+                checks.push(Check::failed("connection", error.to_string(), "change what it names, and try again"))
+            }
         }
         output.show(|| text(&checks), || json(&checks))?;
         Ok(if is_well(&checks) { Done::All } else { Done::Unwell })
