@@ -38,7 +38,7 @@ test: build venv browser postgres clock curl ## Everything that is tested: units
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh
 
-lint: venv ## Formatting, clippy, buf, cargo deny, the types of the Python client, shellcheck, hadolint.
+lint: build venv ## Formatting, clippy, buf, cargo deny, the types of the Python client, shellcheck, hadolint, the chart, alerts.
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	cd proto && ../.venv/bin/buf lint
@@ -48,6 +48,8 @@ lint: venv ## Formatting, clippy, buf, cargo deny, the types of the Python clien
 	cd clients/python && ../../.venv/bin/mypy
 	.venv/bin/shellcheck scripts/*.sh clients/python/*.sh .ci/run
 	.venv/bin/hadolint deploy/Dockerfile
+	scripts/chart.sh
+	scripts/alerts.sh
 
 bench: build venv ## Measure what is promised; NAME=x for one benchmark.
 	target/release/graft-bench $(NAME) $(if $(SLACK),--slack $(SLACK))
