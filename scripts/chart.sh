@@ -41,7 +41,8 @@ diff --recursive --unified deploy/manifests "$fresh/manifests" || {
 # What the values can say otherwise than the examples do.
 render --set networkPolicy.enabled=false --set trainer.service.type=LoadBalancer --set extractor.serviceAccount.create=false \
   --set trainer.storage.local.existingClaim=mine --set trainer.extractors.own=false --set 'trainer.extractors.more={http://10.0.0.1:7401}' \
-  --set nameOverride=scion --set imagePullSecrets[0].name=pull --set 'extractor.extraArgs={--threads=2}' >"$fresh/other.yaml"
+  --set nameOverride=scion --set imagePullSecrets[0].name=pull --set 'extractor.extraArgs={--threads=2}' \
+  --set extractor.provider=tensorrt --set extractor.gpu.count=1 --set extractor.tensorrtCache.existingClaim=mine >"$fresh/other.yaml"
 .venv/bin/python scripts/chart-check.py "$fresh/other.yaml"
 
 refused() { # refused WORDS ARGUMENT...: rendering fails, and says WORDS

@@ -2,7 +2,7 @@
 """Check that docs/metrics.md, the alerts and the dashboards tell of the metrics that the services export, and of no others.
 
 The table is compared with the source both ways: name, type and labels. Queries may use no other metric and no other label. Each
-alert has a run book, each run book an alert or a place in the index. `--rules FILE` writes the dashboards' queries as rules, for
+alert has a run book, each run book an alert or a place in the index. `--rules FILE` writes the queries as rules, for
 promtool to parse.
 """
 
@@ -155,6 +155,25 @@ def dashboards(real: dict[str, Metric]) -> list[dict]:
     return rules
 
 
+def of_scaling(real: dict[str, Metric]) -> list[dict]:
+    """Check what extractors are scaled by; gives back the queries as rules."""
+    adapter = yaml.safe_load((ROOT / "deploy/prometheus-adapter.yaml").read_text())["rules"]["external"]
+    found = [("prometheus-adapter.yaml", rule[key].replace("<<.LabelMatchers>>", 'namespace="x"')) for rule in adapter for key in ("seriesQuery", "metricsQuery")]
+    made = {rule["name"]["as"] for rule in adapter}
+    for path in sorted((ROOT / "deploy/manifests").glob("*.yaml")):
+        for one in filter(None, yaml.safe_load_all(path.read_text())):
+            if one["kind"] == "ScaledObject":
+                found += [(path.name, trigger["metadata"]["query"]) for trigger in one["spec"]["triggers"]]
+            if one["kind"] == "HorizontalPodAutoscaler":
+                asked = {metric["external"]["metric"]["name"] for metric in one["spec"]["metrics"] if metric["type"] == "External"}
+                faults.extend(f"{path.name}: prometheus-adapter.yaml does not make {name}" for name in sorted(asked - made))
+    if len(found) < 3:
+        faults.append("deploy/manifests: no ScaledObject was found")
+    for where, query in found:
+        check_query(where, query, real)
+    return [{"record": f"scaling:{index}", "expr": query} for index, (_, query) in enumerate(found)]
+
+
 def main() -> None:
     """All checks."""
     real = exported()
@@ -164,12 +183,12 @@ def main() -> None:
         check_query(alert["alert"], alert["expr"], real)
         check_alert(alert)
     check_runbooks(all_alerts)
-    rules = dashboards(real)
+    rules = dashboards(real) + of_scaling(real)
     if sys.argv[1:2] == ["--rules"]:
         Path(sys.argv[2]).write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
     for fault in faults:
         print(f"metrics: {fault}", file=sys.stderr)
-    print(f"{len(real)} metrics, {len(all_alerts)} alerts, {len(rules)} queries of dashboards, {len(faults)} faults")
+    print(f"{len(real)} metrics, {len(all_alerts)} alerts, {len(rules)} queries of dashboards and scaling, {len(faults)} faults")
     sys.exit(bool(faults))
 
 
