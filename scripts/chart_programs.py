@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import yaml
+
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
@@ -12,8 +14,29 @@ except ModuleNotFoundError:  # Python 3.10
 BINARIES = Path(__file__).resolve().parent.parent / "target/release"
 # Flags that templates set by themselves; all others are settings.
 OF_TEMPLATES = {
-    "extractor": {"listen", "metrics-listen", "config", "log-format", "log-level", "drain-seconds", "provider", "tensorrt-cache"},
-    "trainer": {"listen", "metrics-listen", "config", "log-format", "log-level", "drain-seconds", "extractor", "data-dir", "database-url", "artifacts", "artifacts-endpoint"},
+    "extractor": {
+        "listen",
+        "metrics-listen",
+        "config",
+        "log-format",
+        "log-level",
+        "drain-seconds",
+        "provider",
+        "tensorrt-cache",
+    },
+    "trainer": {
+        "listen",
+        "metrics-listen",
+        "config",
+        "log-format",
+        "log-level",
+        "drain-seconds",
+        "extractor",
+        "data-dir",
+        "database-url",
+        "artifacts",
+        "artifacts-endpoint",
+    },
 }
 
 
@@ -28,11 +51,32 @@ def run(program: str, arguments: list[str]) -> subprocess.CompletedProcess:
 def check_flags(schema: dict, faults: list[str]) -> None:
     """The chart's settings with the programs' flags, both ways."""
     for component, own in OF_TEMPLATES.items():
-        real = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", run(f"graft-{component}", []).stdout, re.M)) - {"help", "version"}
+        real = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", run(f"graft-{component}", []).stdout, re.M)) - {
+            "help",
+            "version",
+        }
         told = set(schema["properties"][component]["properties"]["settings"]["properties"])
         faults += [f"values.schema.json: {component}.settings lacks {flag}" for flag in sorted(real - own - told)]
-        faults += [f"values.schema.json: {component}.settings has {flag}, which is no flag" for flag in sorted(told - real)]
+        faults += [
+            f"values.schema.json: {component}.settings has {flag}, which is no flag" for flag in sorted(told - real)
+        ]
         faults += [f"graft-{component} has no --{flag}, which the chart sets" for flag in sorted(own - real)]
+
+
+def check_compose(faults: list[str]) -> None:
+    """The commands of the compose files."""
+    commands = []
+    for path in sorted((BINARIES.parent.parent / "deploy").glob("compose*.yaml")):
+        services = yaml.safe_load(path.read_text())["services"]
+        commands += [
+            (f"{path.name}, {name}", service["command"]) for name, service in services.items() if "command" in service
+        ]
+    for where, (program, *arguments) in commands:
+        said = run(program, arguments)
+        if said.returncode != 0:
+            faults.append(f"{where}: {program} refuses its arguments: {said.stderr.strip()}")
+    if len(commands) < 3:
+        faults.append("deploy: compose files with commands are missing")
 
 
 def settings_of(name: str, objects: list[dict]) -> list[str]:
@@ -62,7 +106,9 @@ def check_pod(deployment: dict, objects: list[dict], faults: list[str]) -> None:
 
 def careful(name: str, spec: dict, container: dict, faults: list[str]) -> None:
     """What the restricted profile of Kubernetes asks, and more."""
-    drain = next(int(argument.split("=")[1]) for argument in container["args"] if argument.startswith("--drain-seconds="))
+    drain = next(
+        int(argument.split("=")[1]) for argument in container["args"] if argument.startswith("--drain-seconds=")
+    )
     sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     ports = {port["containerPort"] for port in container["ports"]}
     wanted = {
@@ -75,6 +121,8 @@ def careful(name: str, spec: dict, container: dict, faults: list[str]) -> None:
         "has capabilities": container["securityContext"]["capabilities"] == {"drop": ["ALL"]},
         "has no bound of memory": "memory" in container["resources"]["limits"],
         "is killed before it has drained": spec["terminationGracePeriodSeconds"] > sleep + drain,
-        "is probed at a port that it has not": all(container[f"{probe}Probe"]["grpc"]["port"] in ports for probe in ("startup", "readiness", "liveness")),
+        "is probed at a port that it has not": all(
+            container[f"{probe}Probe"]["grpc"]["port"] in ports for probe in ("startup", "readiness", "liveness")
+        ),
     }
     faults += [f"{name} {fault}" for fault, fine in wanted.items() if not fine]

@@ -31,7 +31,11 @@ def lost(before, after, at: str) -> list[str]:
     if isinstance(before, dict):
         if not isinstance(after, dict):
             return [at]
-        return [path for key, value in before.items() for path in (lost(value, after[key], f"{at}.{key}") if key in after else [f"{at}.{key}"])]
+        return [
+            path
+            for key, value in before.items()
+            for path in (lost(value, after[key], f"{at}.{key}") if key in after else [f"{at}.{key}"])
+        ]
     if isinstance(before, list):
         return [path for index, value in enumerate(before) for path in lost(value, after[index], f"{at}[{index}]")]
     return []

@@ -32,7 +32,9 @@ faults: list[str] = []
 def table() -> dict[str, Metric]:
     """What docs/metrics.md says."""
     text = (ROOT / "docs/metrics.md").read_text()
-    return {name: Metric(kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in ROW.findall(text)}
+    return {
+        name: Metric(kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in ROW.findall(text)
+    }
 
 
 def compare(told: dict[str, Metric], real: dict[str, Metric]) -> None:
@@ -43,7 +45,9 @@ def compare(told: dict[str, Metric], real: dict[str, Metric]) -> None:
         faults.append(f"docs/metrics.md has {name}, which no service exports")
     for name in sorted(told.keys() & real.keys()):
         if told[name] != real[name]:
-            faults.append(f"docs/metrics.md: {name} is a {told[name].kind} by {sorted(told[name].labels)}, but the source has {real[name]}")
+            faults.append(
+                f"docs/metrics.md: {name} is a {told[name].kind} by {sorted(told[name].labels)}, but the source has {real[name]}"
+            )
 
 
 def base(name: str, real: dict[str, Metric]) -> str | None:
@@ -137,7 +141,9 @@ def dashboards(real: dict[str, Metric]) -> list[dict]:
         found = queries(board["panels"])
         if not found:
             faults.append(f"{where}: there is no query")
-        variables = [(f"variable {one['name']}", one["query"]) for one in board["templating"]["list"] if one["type"] == "query"]
+        variables = [
+            (f"variable {one['name']}", one["query"]) for one in board["templating"]["list"] if one["type"] == "query"
+        ]
         for title, query in found:
             check_query(f"{where}, {title}", query, real)
             for variable, value in VARIABLES.items():
@@ -158,15 +164,25 @@ def dashboards(real: dict[str, Metric]) -> list[dict]:
 def of_scaling(real: dict[str, Metric]) -> list[dict]:
     """Check what extractors are scaled by; gives back the queries as rules."""
     adapter = yaml.safe_load((ROOT / "deploy/prometheus-adapter.yaml").read_text())["rules"]["external"]
-    found = [("prometheus-adapter.yaml", rule[key].replace("<<.LabelMatchers>>", 'namespace="x"')) for rule in adapter for key in ("seriesQuery", "metricsQuery")]
+    found = [
+        ("prometheus-adapter.yaml", rule[key].replace("<<.LabelMatchers>>", 'namespace="x"'))
+        for rule in adapter
+        for key in ("seriesQuery", "metricsQuery")
+    ]
     made = {rule["name"]["as"] for rule in adapter}
     for path in sorted((ROOT / "deploy/manifests").glob("*.yaml")):
         for one in filter(None, yaml.safe_load_all(path.read_text())):
             if one["kind"] == "ScaledObject":
                 found += [(path.name, trigger["metadata"]["query"]) for trigger in one["spec"]["triggers"]]
             if one["kind"] == "HorizontalPodAutoscaler":
-                asked = {metric["external"]["metric"]["name"] for metric in one["spec"]["metrics"] if metric["type"] == "External"}
-                faults.extend(f"{path.name}: prometheus-adapter.yaml does not make {name}" for name in sorted(asked - made))
+                asked = {
+                    metric["external"]["metric"]["name"]
+                    for metric in one["spec"]["metrics"]
+                    if metric["type"] == "External"
+                }
+                faults.extend(
+                    f"{path.name}: prometheus-adapter.yaml does not make {name}" for name in sorted(asked - made)
+                )
     if len(found) < 3:
         faults.append("deploy/manifests: no ScaledObject was found")
     for where, query in found:
@@ -188,7 +204,9 @@ def main() -> None:
         Path(sys.argv[2]).write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
     for fault in faults:
         print(f"metrics: {fault}", file=sys.stderr)
-    print(f"{len(real)} metrics, {len(all_alerts)} alerts, {len(rules)} queries of dashboards and scaling, {len(faults)} faults")
+    print(
+        f"{len(real)} metrics, {len(all_alerts)} alerts, {len(rules)} queries of dashboards and scaling, {len(faults)} faults"
+    )
     sys.exit(bool(faults))
 
 
