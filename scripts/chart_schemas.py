@@ -5,8 +5,8 @@ import warnings
 import kubernetes_validate
 from pydantic import ValidationError
 
-# The oldest version that is looked after, and the newest that there are schemas of.
-VERSIONS = ("1.33", "1.37")
+# The oldest version that the chart takes, the one that it is rendered for, and the newest that there are schemas of.
+VERSIONS = ("1.30", "1.33", "1.37")
 
 
 def custom(kind: str):
