@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use anyhow::Error;
 use graft_client::Graft;
+use tonic::Code;
 
 use crate::{Done, interrupt::Interrupted, nearest, output::is_read_no_more, say};
 
@@ -60,6 +61,9 @@ async fn failed(error: &Error, graft: Option<&Graft>) -> u8 {
                 "`graft up` starts both services on this machine; --trainer and --extractor, or a --context, name others; `graft doctor` looks for what is wrong",
             );
             return 3;
+        }
+        if matches!(cause, graft_client::Error::Refused(status) if status.code() == Code::Unimplemented) {
+            say::hint("what answers there is another service, or another version; `graft doctor` tells which");
         }
         if let Some(graft) = graft
             && let Some(name) = nearest::to(cause, graft).await

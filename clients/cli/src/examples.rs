@@ -15,7 +15,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "graft classify pets some-photo.jpg",
         ],
     ),
-    ("up", &["graft up", "graft up --data-dir /srv/graft --image-uri https://images.example.com/photos"]),
+    ("up", &["graft up", "graft up --data-dir /srv/graft-data --image-uri https://images.example.com/photos"]),
     (
         "config",
         &[

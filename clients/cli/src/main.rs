@@ -174,6 +174,10 @@ async fn run(matches: &ArgMatches) -> ExitCode {
     let Cli { connection, output, quiet, command } =
         Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
     say::be_quiet(quiet);
+    if output == Output::Csv && !matches!(command, Command::Classify(_)) {
+        let message = "--output csv: `graft classify` alone writes it; table, json and jsonl are accepted";
+        return ended::code(Err(ended::usage(message)), None).await;
+    }
     // These speak to no service that a context names, or look at it themselves: one that is wrong must not keep them from that.
     let connected = match command {
         Command::Up(_) | Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => {

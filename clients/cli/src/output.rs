@@ -32,9 +32,7 @@ impl Output {
                 one => one.to_string(),
             },
             Output::Csv => {
-                return Err(usage(
-                    "--output csv: `graft classify` alone writes it; table, json and jsonl are accepted",
-                ));
+                return Err(usage("--output csv: table, json and jsonl are accepted here"));
             }
         };
         if !text.is_empty() && !text.ends_with('\n') {

@@ -1,5 +1,7 @@
 //! `graft train`: fit a classifier, follow the run, show how good it is.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
@@ -9,10 +11,14 @@ use graft_client::{
         CancelTrainingRunRequest, CreateTrainingRunRequest, EvidenceOptions, Gather, GetHeadRequest, Head, HeadKind,
         TrainingOptions, TrainingPhase, TrainingProgress, TrainingRun, TrainingState,
     },
-    watch,
+    wait_for, watch,
 };
+use tokio::time::timeout;
 
 use crate::{Done, heads, import::views, interrupt::interrupted, output::Output, progress::Progress, say};
+
+/// How long a run that is cancelled may take to end.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Fit a classifier on a dataset.
 #[derive(Args)]
@@ -145,9 +151,9 @@ impl Train {
         let run = tokio::select! {
             run = follow(graft, run) => run?,
             signal = interrupted() => {
-                let cancelled = graft.trainer.training().cancel_training_run(CancelTrainingRunRequest { id }).await;
+                let cancelled = graft.trainer.training().cancel_training_run(CancelTrainingRunRequest { id: id.clone() }).await;
                 cancelled.map_err(|status| graft.trainer.error(status))?;
-                return Err(signal.and("the run was cancelled; no version was written").into());
+                return Err(signal.and(became(graft, &id).await).into());
             }
         };
         match run.state() {
@@ -167,6 +173,20 @@ impl Train {
         }
         output.show(|| why(&run) + &heads::text(&head), || json(&run, &head))?;
         Ok(Done::All)
+    }
+}
+
+/// What became of a run that was to be cancelled: it may have been about to end by itself.
+async fn became(graft: &Graft, id: &str) -> String {
+    match timeout(CANCELLED_WITHIN, wait_for(&graft.trainer, id)).await {
+        Ok(Ok(run)) if run.state() == TrainingState::Succeeded => {
+            format!("the run had ended: {}@{} is there", run.head, run.head_version)
+        }
+        Ok(Ok(run)) if run.state() == TrainingState::Cancelled => {
+            "the run was cancelled; no version was written".into()
+        }
+        Ok(Ok(run)) => format!("the run failed: {}", run.error),
+        _ => format!("run {id} was told to end"),
     }
 }
 

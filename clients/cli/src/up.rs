@@ -17,7 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{Done, programs::beside_me, say};
+use crate::{Done, ended::usage, programs::beside_me, say};
 
 /// How long the services may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,6 +59,9 @@ pub struct Up {
 /// their own. Left to itself it raises the size to 32 MiB, and keeps the memory.
 const MAP_FROM: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
 
+/// A service that cannot listen ends within this time.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// A service that was started.
 struct Started {
     name: &'static str,
@@ -67,6 +70,11 @@ struct Started {
 
 impl Up {
     pub async fn run(self) -> Result<Done> {
+        let all =
+            [self.trainer_listen, self.extractor_listen, self.trainer_metrics_listen, self.extractor_metrics_listen];
+        if let Some(twice) = all.iter().enumerate().find_map(|(at, one)| all[..at].contains(one).then_some(one)) {
+            return Err(usage(format!("{twice} is given for two listeners; each needs an address of its own")));
+        }
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (mut extractor, mut trainer) = (self.extractor()?, self.trainer()?);
@@ -106,6 +114,8 @@ impl Up {
         let ready = async {
             graft.extractor.wait_ready(PATIENCE).await?;
             graft.trainer.wait_ready(PATIENCE).await?;
+            // Who could not listen because another is there ends by now: that one is what was asked.
+            tokio::time::sleep(SETTLED).await;
             say::note(format_args!(
                 "ready: trainer {}, extractor {}, data in {}",
                 urls[0],

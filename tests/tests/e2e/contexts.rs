@@ -46,7 +46,7 @@ impl Home {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_speak_to_the_services_of_the_context() -> Result<()> {
     let (pair, home) = (Pair::start().await?, Home::new()?);
     let (trainer, extractor) = (pair.trainer.url(), pair.extractor.url());
@@ -138,7 +138,7 @@ fn what_is_wrong_is_named() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_others_may_read_is_warned_of() -> Result<()> {
     let (pair, home) = (Pair::start().await?, Home::new()?);
     let (trainer, extractor) = (pair.trainer.url(), pair.extractor.url());
@@ -152,7 +152,7 @@ async fn a_token_that_others_may_read_is_warned_of() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn tls_and_a_certificate_of_the_client_come_from_the_context() -> Result<()> {
     let (pair, home, authority) = (Pair::start().await?, Home::new()?, Authority::new()?);
     let trainer = authority.guard(pair.trainer.port()).await?;

@@ -24,7 +24,7 @@ fn is(report: &Value, name: &str, state: &str, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn all_is_well_until_the_extractor_is_gone() -> Result<()> {
     let mut pair = Pair::start().await?;
     let data = pair.data.path().to_string_lossy().into_owned();
@@ -56,7 +56,7 @@ async fn all_is_well_until_the_extractor_is_gone() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_backbone_and_a_missing_library_are_named() -> Result<()> {
     let folder = TempDir::new()?;
     fs::create_dir(folder.path().join("mine"))?;

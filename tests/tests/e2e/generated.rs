@@ -27,7 +27,7 @@ fn photos(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn from_a_folder_to_a_head_by_generated_commands() -> Result<()> {
     let pair = Pair::start().await?;
     let folder = TempDir::new()?;
@@ -77,7 +77,7 @@ async fn from_a_folder_to_a_head_by_generated_commands() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_and_calls_by_name() -> Result<()> {
     let pair = Pair::start().await?;
     let run = |arguments: &[&str]| graft_on(&pair, arguments);

@@ -29,7 +29,7 @@ async fn each_kind_is_fitted_told_of_and_answers_as_it_was_measured() -> Result<
         let asked = ["classify", kind, "--rows", &at("test.csv"), "--top-k", "1", "--output", "json"];
         let found: Value = serde_json::from_str(&expect(graft_on(&pair, &asked)?, 0, &[])?)?;
         let found = found.as_array().context("a line a row")?;
-        let right = found.iter().filter(|line| line["predictions"][0]["label"] == line["label"]).count();
+        let right = found.iter().filter(|line| line["label"] == line["is"]).count();
         ensure!((right as f64 / 100.0 - accuracy).abs() < 1e-9, "{kind}: {right} of 100 served, {accuracy} measured");
     }
     let auto = ["train", "clothes", "--head", "auto", "--kind", "auto", "--output", "json"];

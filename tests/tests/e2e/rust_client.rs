@@ -35,7 +35,7 @@ fn example(name: &str, pair: &Pair, arguments: &[&str]) -> Result<String> {
     Ok(said)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_examples_do_what_they_say() -> Result<()> {
     let (pair, folder) = (Pair::start().await?, TempDir::new()?);
     for (class, seed) in [("wide", 1), ("narrow", 8)] {
@@ -55,7 +55,7 @@ async fn the_examples_do_what_they_say() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_images_outlives_the_extractor() -> Result<()> {
     let mut pair = Pair::start().await?;
     let graft = client(&pair)?;
@@ -80,7 +80,7 @@ async fn a_stream_of_images_outlives_the_extractor() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_outlives_the_trainer_and_the_rest_goes_its_way() -> Result<()> {
     let mut pair = Pair::start().await?;
     let graft = client(&pair)?;
@@ -125,7 +125,7 @@ async fn an_import_outlives_the_trainer_and_the_rest_goes_its_way() -> Result<()
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_and_not_tried_again() -> Result<()> {
     let pair = Pair::start().await?;
     let graft = client(&pair)?;

@@ -57,7 +57,7 @@ fn lines(text: &str) -> Result<Vec<Value>> {
     text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_documentation_shows_works_as_it_stands() -> Result<()> {
     let pair = Pair::start().await?;
     let folder = TempDir::new()?;
@@ -93,7 +93,7 @@ async fn what_the_documentation_shows_works_as_it_stands() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_over_http_too() -> Result<()> {
     let pair = Pair::start().await?;
     let run = |program: &str| bash(program, Path::new("/"), &pair.trainer);
@@ -131,7 +131,7 @@ async fn what_is_wrong_is_told_over_http_too() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_calls_in_json_and_in_grpc_web() -> Result<()> {
     // The page is of the server of images: any page would do.
     let web = Web::start("").await?;

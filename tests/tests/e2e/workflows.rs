@@ -50,7 +50,7 @@ fn records(text: &str) -> Result<Vec<Vec<String>>> {
     reader.records().map(|record| Ok(record?.iter().map(str::to_owned).collect())).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn files_folders_patterns_lists_and_standard_input_are_classified() -> Result<()> {
     let (pair, folder) = fitted().await?;
     let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
@@ -87,7 +87,7 @@ async fn files_folders_patterns_lists_and_standard_input_are_classified() -> Res
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_classified_is_named_and_the_rest_goes_on() -> Result<()> {
     let (pair, folder) = fitted().await?;
     let good = folder.path().join("wide/0001.png").to_string_lossy().into_owned();
@@ -116,7 +116,7 @@ async fn what_cannot_be_classified_is_named_and_the_rest_goes_on() -> Result<()>
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_uri_that_the_extractor_may_fetch_is_classified() -> Result<()> {
     let folder = TempDir::new()?;
     pictures(folder.path(), 12)?;
@@ -176,7 +176,7 @@ async fn wait_for_an_example(pair: &Pair, dataset: &str) -> Result<()> {
     bail!("nothing was imported")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_interrupted_goes_on_where_it_was() -> Result<()> {
     let (pair, folder) = (Pair::start().await?, TempDir::new()?);
     pictures(folder.path(), 400)?;
@@ -195,7 +195,7 @@ async fn an_import_that_is_interrupted_goes_on_where_it_was() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_is_interrupted_leaves_nothing() -> Result<()> {
     let (pair, _folder) = fitted().await?;
     let place = TempDir::new()?;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use glob::MatchOptions;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::import::{layout::is_picture, piece::Rejected};
@@ -85,7 +86,9 @@ fn named(name: PathBuf) -> Places {
 
 /// The files that a pattern matches, sorted, and the images of the folders that it does.
 fn matching(pattern: String) -> Places {
-    match glob::glob(&pattern) {
+    // Hidden files are meant by their names alone, as in a shell.
+    let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+    match glob::glob_with(&pattern, options) {
         Err(error) => Box::new(once(Err(Rejected::new(pattern, error)))),
         Ok(paths) => {
             let found = paths.flat_map(|path| -> Places {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use graft_client::{Error, Service};
-use tonic::{Status, metadata::MetadataMap};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// How long a service may take to answer.
@@ -24,16 +24,23 @@ pub struct Greeting {
     pub took: Duration,
 }
 
-/// Greet a service.
+/// Greet the service that has `contract`, such as `graft.v1.HeadService`.
 ///
 /// # Errors
 /// That it cannot be reached, refuses, or does not answer in time.
-pub async fn greet(service: &Service) -> Result<Greeting, Error> {
+pub async fn greet(service: &Service, contract: &str) -> Result<Greeting, Error> {
     let mut health = HealthClient::new(service.calls());
     let begun = Instant::now();
-    let answer = tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
+    let answer =
+        tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest { service: contract.to_owned() })).await;
     let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("it does not answer")));
-    let answer = answer.map_err(|status| service.error(status))?;
+    let answer = answer.map_err(|status| match status.code() {
+        Code::NotFound | Code::Unimplemented => {
+            let message = format!("{} answers, but has no {contract}: another service is there", service.url());
+            service.error(Status::not_found(message))
+        }
+        _ => service.error(status),
+    })?;
     let ready = answer.get_ref().status() == ServingStatus::Serving;
     let header = |name: &str| header(answer.metadata(), name);
     let ahead = header("date").and_then(|date| ahead(&date, SystemTime::now()));

@@ -61,8 +61,8 @@ fn is_here(service: &Service) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_loopback_address_is_here() {
+    #[tokio::test]
+    async fn a_loopback_address_is_here() {
         let graft = Graft::new("http://127.0.0.1:7400", "http://graft.example.com:7401").unwrap();
         assert!(is_here(&graft.trainer) && !is_here(&graft.extractor));
     }

@@ -87,7 +87,10 @@ fn broken_off(error: anyhow::Error, tally: &Tally) -> anyhow::Error {
     match error.downcast::<Interrupted>() {
         Ok(signal) => signal.and(note).into(),
         Err(error) => {
-            say::note(note);
+            // What was refused is refused again.
+            if error.downcast_ref::<graft_client::Error>().is_some_and(graft_client::Error::is_unreachable) {
+                say::note(note);
+            }
             error
         }
     }

@@ -21,7 +21,7 @@ pub enum DecodeError {
     #[error("not an image of a known format, but {0}; {ACCEPTED}")]
     UnknownFormat(&'static str),
     /// The decoder gave up.
-    #[error("not a whole, valid {format}: {reason}; send the whole file as it was made")]
+    #[error("not a whole, valid {format}: {}; send the whole file as it was made", reason.trim())]
     Invalid {
         /// What it claims to be.
         format: &'static str,

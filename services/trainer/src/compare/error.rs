@@ -96,6 +96,10 @@ impl From<CompareError> for Status {
         let message = error.to_string();
         match error {
             CompareError::Spaces { .. } => status::precondition("second", message),
+            CompareError::NoSnapshot { id, .. } if id.is_empty() => {
+                let message = "missing: no version has a snapshot of its own, as heads that were fitted elsewhere have none; name one";
+                status::precondition("snapshot", message)
+            }
             CompareError::NoSnapshot { id, datasets } => {
                 let hint = format!("{datasets} has none of this id; `graft dataset snapshots` lists those there are");
                 status::not_found("snapshot", &id, &hint)
