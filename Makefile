@@ -4,7 +4,7 @@ CARGO = cargo
 PROFILE = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv browser postgres clock curl build demo test lint bench bench-gpu reference fmt
+.PHONY: help setup venv browser postgres clock tools build demo test lint bench bench-gpu reference fmt
 
 help: ## Say what there is.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,8 @@ postgres: ## Get the PostgreSQL that tests of the shared storage start.
 clock: ## Get the library by which tests let a clock jump.
 	@scripts/clock.sh
 
-curl: ## Get the curl that the tests call the services by.
-	@scripts/curl.sh
+tools: ## Get curl and sqlite3, which guides and tests use.
+	@scripts/tools.sh
 
 build: setup ## Build the services and the command.
 	$(CARGO) build $(PROFILE) --workspace --bins
@@ -33,7 +33,7 @@ build: setup ## Build the services and the command.
 demo: build ## Rows of Fashion-MNIST in, a served classifier out.
 	@scripts/demo.sh
 
-test: build venv browser postgres clock curl ## Everything that is tested: units, end to end, the Python client, the demo.
+test: build venv browser postgres clock tools ## Everything that is tested: units, end to end, the Python client, the demo.
 	$(CARGO) test $(PROFILE) --workspace
 	.venv/bin/python -m pytest -q clients/python
 	@DEMO_SECONDS=90 scripts/demo.sh

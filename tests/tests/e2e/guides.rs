@@ -106,9 +106,8 @@ impl Desk {
             }
         }
         let built_in = root().join("services/extractor/backbones/efficientnet-lite0");
-        for file in ["onnx", "toml"] {
-            fs::copy(built_in.join(format!("efficientnet-lite0.{file}")), place.join(format!("model.{file}")))?;
-        }
+        fs::copy(built_in.join("model.onnx"), place.join("model.onnx"))?;
+        fs::copy(built_in.join("efficientnet-lite0.toml"), place.join("model.toml"))?;
         fs::create_dir(place.join("backbones"))?;
         let backbones = place.join("backbones").display().to_string();
         let extractor = Service::extractor(&["--backbones", &backbones]).await?;

@@ -322,7 +322,7 @@ async fn the_command_asks_several_heads_or_every() -> Result<()> {
     expect(run(&["--head", "a", "--head", "nowhere", &photo])?, 4, &["coffee.jpg", "a@1", "does not exist"])?;
     expect(run(&["--every-head-of", "", "--alias", "champion", &photo])?, 1, &["champion"])?;
     expect(run(&["--head", "a", "--every-head-of", "", &photo])?, 2, &["cannot be used with"])?;
-    expect(run(&["--head", "a"])?, 2, &["Usage"])?;
+    expect(run(&["--head", "a"])?, 2, &["nothing to classify", "--files-from"])?;
     expect(run(&["--alias", "champion", "a", &photo])?, 2, &["--every-head-of"])?;
     Ok(())
 }

@@ -18,8 +18,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Clocks that are further apart mislead whoever compares times, in seconds. They are known to a second.
 const APART: f64 = 5.0;
 /// What each of them has, and the other has not.
-const TRAINER: &str = "graft.v1.HeadService";
-const EXTRACTOR: &str = "graft.v1.ExtractorService";
+const OF_TRAINER: &str = "graft.v1.HeadService";
+const OF_EXTRACTOR: &str = "graft.v1.ExtractorService";
 /// How long the trainer may take to ask the extractor.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What to do about a service that does not answer.
@@ -27,7 +27,7 @@ const START: &str = "start it (`graft up` starts both on this machine), or name 
 
 /// Everything about both services.
 pub async fn checks(graft: &Graft) -> Vec<Check> {
-    let (trainer, extractor) = tokio::join!(greet(&graft.trainer, TRAINER), greet(&graft.extractor, EXTRACTOR));
+    let (trainer, extractor) = tokio::join!(greet(&graft.trainer, OF_TRAINER), greet(&graft.extractor, OF_EXTRACTOR));
     let mut checks = vec![
         answers("trainer", "--trainer", &graft.trainer, &trainer),
         answers("extractor", "--extractor", &graft.extractor, &extractor),
