@@ -11,7 +11,7 @@ use tonic::Streaming;
 
 use crate::{
     Error, Service,
-    stream::{Exchange, Replies, exchange},
+    stream::{Exchange, Parts, Replies, exchange},
 };
 
 /// A stream of embeddings.
@@ -74,7 +74,7 @@ impl Exchange for Embeddings {
         request(Message::Items(ExtractItems { items }))
     }
 
-    fn parts(&self) -> Box<dyn Fn(&ExtractItem) -> u32 + Send> {
+    fn parts(&self) -> Parts<ExtractItem> {
         let views = self.options.augmentation.as_ref().map_or(0, |augmentation| augmentation.views.min(16));
         Box::new(move |item| if item.without_views { 1 } else { 1 + views })
     }

@@ -147,7 +147,7 @@ impl Desk {
             .env("GRAFT_TRAINER", self.trainer.url())
             .env("GRAFT_EXTRACTOR", self.extractor.url())
             .env("GRAFT_BACKBONES", self.place().join("backbones"))
-            .env("GRAFT_CONFIG", self.place().join("config.toml"))
+            .env("XDG_CONFIG_HOME", self.place().join("config"))
             .env("XDG_CACHE_HOME", self.place().join("cache"))
             .env("ORT_DYLIB_PATH", onnxruntime())
             .env("AZURE_ENDPOINT", &self.azure)

@@ -119,7 +119,7 @@ fn disk(data: &Path) -> Check {
     let advice = "make room, or move the data: --data-dir of `graft up`";
     match free {
         ..TOO_LITTLE => Check::failed(name, found, advice),
-        ..LITTLE => Check::warning(name, found, advice),
+        TOO_LITTLE..LITTLE => Check::warning(name, found, advice),
         _ => Check::fine(name, found),
     }
 }

@@ -89,11 +89,8 @@ impl Told {
     /// [`Error::Config`] if the file cannot be used, or there is no such context.
     pub fn settings_in(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Settings, Error> {
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let place = match Place::find(self.config.as_deref(), environment) {
-            Ok(place) => Some(place),
-            // Without a home there is no file, and none is needed.
-            Err(_) => None,
-        };
+        // Without a home there is no file, and none is needed.
+        let place = Place::find(self.config.as_deref(), environment).ok();
         let file = place.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let path = place.as_ref().map_or(Path::new(""), |place| &place.path);
         let name = self.context.clone().or_else(|| environment("GRAFT_CONTEXT")).or(file.current_context.clone());

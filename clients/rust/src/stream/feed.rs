@@ -10,7 +10,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    Exchange,
+    Exchange, Parts,
     items::{Item, Unsendable},
     window::Window,
 };
@@ -25,16 +25,12 @@ pub struct Source<T> {
     /// Those that were sent on a connection that was lost.
     again: VecDeque<T>,
     items: Pin<Box<dyn Stream<Item = T> + Send>>,
-    parts: Box<dyn Fn(&T) -> u32 + Send>,
+    parts: Parts<T>,
     window: Arc<Window<T>>,
 }
 
 impl<T: Item> Source<T> {
-    pub fn new(
-        items: impl Stream<Item = T> + Send + 'static,
-        parts: Box<dyn Fn(&T) -> u32 + Send>,
-        window: Arc<Window<T>>,
-    ) -> Source<T> {
+    pub fn new(items: impl Stream<Item = T> + Send + 'static, parts: Parts<T>, window: Arc<Window<T>>) -> Source<T> {
         Source { again: VecDeque::new(), items: Box::pin(items.fuse()), parts, window }
     }
 

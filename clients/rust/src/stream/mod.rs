@@ -24,6 +24,9 @@ mod window;
 pub use receive::Replies;
 pub(crate) use receive::exchange;
 
+/// Of an item, the replies that it has if nothing is wrong with it, 1 to 32.
+pub(crate) type Parts<T> = Box<dyn Fn(&T) -> u32 + Send>;
+
 /// A kind of stream. Making an item again must come to the same, since what has no reply is sent again when the connection was
 /// lost.
 pub(crate) trait Exchange: Send + 'static {
@@ -47,8 +50,8 @@ pub(crate) trait Exchange: Send + 'static {
     /// A message of items.
     fn wrap(items: Vec<Self::Item>) -> Self::Request;
 
-    /// The replies that an item has if nothing is wrong with it, 1 to 32.
-    fn parts(&self) -> Box<dyn Fn(&Self::Item) -> u32 + Send> {
+    /// How many replies items have.
+    fn parts(&self) -> Parts<Self::Item> {
         Box::new(|_| 1)
     }
 

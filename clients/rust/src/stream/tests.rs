@@ -65,11 +65,12 @@ fn item(id: usize, bytes: usize) -> ExtractItem {
     ExtractItem { id: id.to_string(), image: Some(image), without_views: false }
 }
 
+/// What is sent, who sends it, what has no reply, and where it comes from.
+type Parts64 = (ReceiverStream<Vec<ExtractItem>>, Sending, Window64, Arc<Mutex<Source<ExtractItem>>>);
+
 type Window64 = Arc<Window<ExtractItem>>;
 
-fn sent(
-    items: impl Stream<Item = ExtractItem> + Send + 'static,
-) -> (ReceiverStream<Vec<ExtractItem>>, Sending, Window64, Arc<Mutex<Source<ExtractItem>>>) {
+fn sent(items: impl Stream<Item = ExtractItem> + Send + 'static) -> Parts64 {
     let window = Arc::new(Window::new());
     let source = Arc::new(Mutex::new(Source::new(items, Chunks.parts(), window.clone())));
     let (messages, sending) = send(&Chunks, source.clone());

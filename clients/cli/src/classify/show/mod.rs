@@ -31,7 +31,7 @@ enum Form {
     Json,
     /// A document a line.
     JsonLines,
-    Csv(Csv),
+    Csv(Box<Csv>),
 }
 
 /// What is known of the lines before the first.
@@ -53,7 +53,7 @@ impl Show {
             Output::Table => Form::Table(Table::new(labelled, many)),
             Output::Json => Form::Json,
             Output::Jsonl => Form::JsonLines,
-            Output::Csv => Form::Csv(Csv::new(labelled, top_k as usize)?),
+            Output::Csv => Form::Csv(Box::new(Csv::new(labelled, top_k as usize)?)),
         };
         Ok(Show { form, out: Out::default(), rejected: Vec::new(), lines: 0 })
     }
