@@ -131,7 +131,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("canary", &["graft canary pets@3 --percent 5", "graft canary pets --off"]),
     ("shadow", &["graft shadow pets@3", "graft shadow pets --off"]),
     ("traffic", &["graft traffic pets", "graft traffic pets@production --classes"]),
-    ("doctor", &["graft doctor", "graft doctor --data-dir /srv/graft --output json"]),
+    ("doctor", &["graft doctor", "graft doctor --data-dir /srv/graft-data --output json"]),
     (
         "completions",
         &[
