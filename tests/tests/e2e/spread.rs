@@ -49,7 +49,8 @@ impl Three {
         let mut next = first;
         while embedded(extractor).await? == 0.0 {
             ensure!(
-                begun.elapsed() < SECONDS && rest.len() > 20,
+                // It loads its backbone first, and others use this machine too.
+                begun.elapsed() < 3 * SECONDS && rest.len() > 20,
                 "{} is not used: {}",
                 extractor.url(),
                 self.trainer.log()
