@@ -41,7 +41,7 @@ impl HeadCache {
     /// The space that an image is embedded into for `target`: that of the first head that exists.
     pub async fn space(&self, tenant: &Tenant, target: &Target) -> Result<Arc<str>, Status> {
         if let Target::Every(every) = target {
-            check_count(self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?.len(), every)?;
+            self.every(tenant, every).await?;
             return Ok(every.space.as_str().into());
         }
         let mut first = None;
@@ -65,13 +65,19 @@ impl HeadCache {
         let mut tries = 0;
         loop {
             tries += 1;
-            let versions = self.all_of_its_space(tenant, target, space).await?;
+            let versions = match target {
+                Target::Every(every) if every.space == space => Some(self.every(tenant, every).await?),
+                _ => None,
+            };
             let losses = self.0.kept.lock().losses();
             if let Some(group) = versions.as_ref().and_then(|versions| self.0.kept.lock().group(versions)) {
                 wanted.check_fit(group.len())?;
                 return Ok(group);
             }
-            let mut named = self.resolve(tenant, target).await?;
+            let mut named = match &versions {
+                Some(versions) => versions.iter().map(Named::of).collect(),
+                None => self.resolve(tenant, target).await?,
+            };
             wanted.check_fit(named.len())?;
             named.iter_mut().for_each(|named| named.check_space(space));
             self.check_budget(&named)?;
@@ -94,21 +100,11 @@ impl HeadCache {
         }
     }
 
-    /// The versions of all heads of `space`, if that is what `target` asks.
-    async fn all_of_its_space(
-        &self,
-        tenant: &Tenant,
-        target: &Target,
-        space: &str,
-    ) -> Result<Option<Arc<[Resolved]>>, Status> {
-        match target {
-            Target::Every(every) if every.space == space => {
-                let found = self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?;
-                check_count(found.len(), every)?;
-                Ok(Some(found))
-            }
-            _ => Ok(None),
-        }
+    /// The versions of all heads that `every` means; refused if there are none, or too many.
+    async fn every(&self, tenant: &Tenant, every: &EverySpec) -> Result<Arc<[Resolved]>, Status> {
+        let found = self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?;
+        check_count(found.len(), every)?;
+        Ok(found)
     }
 
     /// Which versions `target` means.
@@ -120,13 +116,7 @@ impl HeadCache {
                     heads.iter().map(|head| self.look_up(tenant, head).boxed()).collect();
                 Ok(stream::iter(lookups).buffered(LOOKED_UP_AT_ONCE).collect().await)
             }
-            Target::Every(every) => {
-                let found = self.0.resolver.every(tenant, every, MOST_OF_A_SPACE + 1).await?;
-                check_count(found.len(), every)?;
-                let named =
-                    |resolved: &Resolved| Named { name: resolved.version.name.clone(), version: Ok(resolved.clone()) };
-                Ok(found.iter().map(named).collect())
-            }
+            Target::Every(every) => Ok(self.every(tenant, every).await?.iter().map(Named::of).collect()),
         }
     }
 
@@ -192,6 +182,11 @@ impl HeadCache {
 }
 
 impl Named {
+    /// A version by the name of its head.
+    fn of(resolved: &Resolved) -> Named {
+        Named { name: resolved.version.name.clone(), version: Ok(resolved.clone()) }
+    }
+
     /// A head of another space has nothing to say of the embedding.
     fn check_space(&mut self, space: &str) {
         if let Ok(resolved) = &self.version
